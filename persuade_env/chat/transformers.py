@@ -1,0 +1,391 @@
+"""A chat model that runs in this process, on PyTorch and Hugging Face transformers.
+
+It samples by itself rather than through `model.generate`: each row has a random stream
+of its own, derived from its seed; the sampled token ids and their log-probabilities
+are kept; and some tokens can be constrained to a set, with the model's distribution
+over that set read off on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.cache_utils import Cache, DynamicCache
+
+from persuade_env.chat.checkpoint import Role, adapter_paths, read_checkpoint
+from persuade_env.chat.cpu import accelerate_for_inference, reserved_cache
+from persuade_env.chat.embedded import EMBEDDED, resolve
+from persuade_env.chat.inert import inert
+from persuade_env.errors import ChatError
+from persuade_env.protocols import Completion, Message, StopReason
+from persuade_env.seeding import generator
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The token ids allowed at one step of a reply.
+
+    With `values`, one number per id, the token is not drawn: it is the one whose value
+    is nearest to the mean under the model's distribution over the allowed ids.
+    """
+
+    ids: tuple[int, ...]
+    values: tuple[float, ...] = ()
+
+
+Constraint = Callable[[tuple[int, ...]], Choice | None]
+"""Given the reply's token ids so far: what is allowed next, or None for anything."""
+
+_COMPACT_BELOW = 0.7  # drop finished rows from the batch once fewer than this share still write
+
+
+def load_tokenizer(model: str = EMBEDDED) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model, padding on the left as generation needs it."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(resolve(model), padding_side="left")
+    except (OSError, ValueError) as error:
+        raise ChatError(f"cannot load the tokenizer of {model!r}: {error}") from error
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_model(
+    model: str = EMBEDDED, *, dtype: torch.dtype | None = None, device: str | None = None
+) -> PreTrainedModel:
+    """A causal language model, on the GPU where there is one.
+
+    Args:
+        model: `embedded`, a Hugging Face id, or a path.
+        dtype: bf16 by default, on CPUs and GPUs alike.
+
+    Raises:
+        ChatError: if there is no such model.
+    """
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        loaded = AutoModelForCausalLM.from_pretrained(
+            resolve(model), dtype=dtype or torch.bfloat16, attn_implementation="sdpa"
+        )
+    except (OSError, ValueError) as error:
+        raise ChatError(f"cannot load the model {model!r}: {error}") from error
+    return loaded.to(device)
+
+
+def encode_chat(
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], *, reply_follows: bool = True
+) -> list[int]:
+    """Token ids of a chat, its contents made inert, up to where the assistant's reply begins."""
+    clean = [
+        {"role": message["role"], "content": inert(message["content"])} for message in messages
+    ]
+    text = tokenizer.apply_chat_template(
+        clean, tokenize=False, add_generation_prompt=reply_follows
+    )
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+@dataclass
+class _Row:
+    """One reply in the making."""
+
+    index: int
+    uniforms: np.ndarray  # (max_reply_tokens,) in [0, 1): the row's whole random stream
+    limit: int
+    constraint: Constraint | None
+    token_ids: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    choices: list[dict[int, float]] = field(default_factory=list)
+    stop: StopReason | None = None
+
+
+class TransformersChat:
+    """A local causal language model behind the `ChatModel` protocol.
+
+    Args:
+        model: in evaluation mode from here on; its linear layers may be repacked, so it
+            can't be trained afterwards.
+        tokenizer: with a chat template.
+        max_context_tokens: prompt and reply together never exceed this.
+        max_batch: rows per forward pass; larger batches are cut into pieces of this.
+        top_k: only this many of the likeliest tokens are ever sampled; spares sorting
+            the vocabulary.
+        fast: on a CPU, repack the weights (see `persuade_env.chat.cpu`).
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        max_context_tokens: int = 2048,
+        max_batch: int = 32,
+        top_k: int = 64,
+        fast: bool = True,
+    ) -> None:
+        self.model = model.eval()
+        self.tokenizer = tokenizer
+        self.max_context_tokens = max_context_tokens
+        self.max_batch = max_batch
+        self.top_k = top_k
+        self._fast = fast and accelerate_for_inference(model)
+        self._end_ids = frozenset({int(tokenizer.eos_token_id)})
+
+    def generate(
+        self,
+        prompts: Sequence[Sequence[Message]],
+        seeds: Sequence[int],
+        *,
+        max_reply_tokens: int,
+        temperature: float = 0.8,
+        top_p: float = 0.95,
+        constraint: Constraint | None = None,
+    ) -> list[Completion]:
+        """One completion per prompt, in order; see `ChatModel.generate`.
+
+        A constrained token is sampled from the model's distribution over the allowed ids
+        at temperature 1, which `Completion.choices` keeps. Temperature 0 is greedy.
+        """
+        if len(prompts) != len(seeds):
+            raise ValueError(f"{len(prompts)} prompts but {len(seeds)} seeds")
+        encoded = [encode_chat(self.tokenizer, prompt) for prompt in prompts]
+        completions: list[Completion] = []
+        for start in range(0, len(encoded), self.max_batch):
+            piece = slice(start, start + self.max_batch)
+            completions += self._generate_batch(
+                encoded[piece], seeds[piece], max_reply_tokens, temperature, top_p, constraint
+            )
+        return completions
+
+    @torch.inference_mode()
+    def token_logprobs(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
+        """Natural log-probability of each token after the first, at temperature 1.
+
+        Args:
+            sequences: token ids, each of length at least 2.
+
+        Returns:
+            For each sequence of length n, n - 1 values.
+        """
+        results: list[list[float]] = []
+        for start in range(0, len(sequences), self.max_batch):
+            batch = [list(ids) for ids in sequences[start : start + self.max_batch]]
+            ids, mask = self._pad(batch)
+            logits = self.model(
+                ids, attention_mask=mask, position_ids=_positions(mask), use_cache=False
+            ).logits[:, :-1]
+            logprobs = torch.log_softmax(logits.float(), dim=-1)
+            picked = logprobs.gather(2, ids[:, 1:, None]).squeeze(2)
+            width = ids.shape[1]
+            results += [
+                picked[row, width - len(one) :].tolist() for row, one in enumerate(batch)
+            ]
+        return results
+
+    def _pad(self, batch: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        width = max(len(ids) for ids in batch)
+        padding = int(self.tokenizer.pad_token_id)
+        device = self.model.device
+        ids = torch.tensor([[padding] * (width - len(x)) + list(x) for x in batch], device=device)
+        mask = torch.tensor([[0] * (width - len(x)) + [1] * len(x) for x in batch], device=device)
+        return ids, mask
+
+    def _generate_batch(
+        self,
+        prompts: Sequence[list[int]],
+        seeds: Sequence[int],
+        max_reply_tokens: int,
+        temperature: float,
+        top_p: float,
+        constraint: Constraint | None,
+    ) -> list[Completion]:
+        rows = [
+            _Row(
+                index=index,
+                uniforms=generator(seed).random(max_reply_tokens),
+                limit=min(max_reply_tokens, self.max_context_tokens - len(prompt)),
+                constraint=constraint,
+            )
+            for index, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True))
+        ]
+        for row in rows:
+            if row.limit <= 0:
+                row.stop = StopReason.CONTEXT
+        active = [row for row in rows if row.stop is None]
+        if active:
+            self._decode([prompts[row.index] for row in active], active, temperature, top_p)
+        return [self._completion(prompts[row.index], row, max_reply_tokens) for row in rows]
+
+    @torch.inference_mode()
+    def _decode(
+        self, prompts: Sequence[list[int]], rows: list[_Row], temperature: float, top_p: float
+    ) -> None:
+        ids, mask = self._pad(prompts)
+        capacity = ids.shape[1] + max(row.limit for row in rows)
+        cache: Cache = (
+            reserved_cache(self.model, capacity)
+            if self._fast
+            else DynamicCache(config=self.model.config)
+        )
+        inputs = ids
+        while True:
+            logits = self.model(
+                inputs,
+                attention_mask=mask,
+                position_ids=_positions(mask)[:, -inputs.shape[1] :],
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            ).logits[:, -1]
+            tokens = self._sample(logits.float(), rows, temperature, top_p)
+            writing = [place for place, row in enumerate(rows) if row.stop is None]
+            if not writing:
+                return
+            if len(writing) < _COMPACT_BELOW * len(rows):
+                keep = torch.tensor(writing, device=ids.device)
+                cache.batch_select_indices(keep)
+                mask, tokens = mask[keep], tokens[keep]
+                rows = [rows[place] for place in writing]
+            inputs = tokens[:, None]
+            mask = torch.cat([mask, mask.new_ones((len(rows), 1))], dim=1)
+
+    def _sample(
+        self, logits: torch.Tensor, rows: Sequence[_Row], temperature: float, top_p: float
+    ) -> torch.Tensor:
+        """The next token of every row, (n,); finished rows get padding."""
+        scaled = logits if temperature in (0.0, 1.0) else logits / temperature
+        normalizer = torch.logsumexp(scaled, dim=-1)
+        values, candidates = torch.topk(scaled, min(self.top_k, scaled.shape[-1]), dim=-1)
+        # Nucleus: keep each token whose predecessors' mass is below top_p (Holtzman et al., 2020).
+        probabilities = torch.softmax(values, dim=-1).double()
+        before = torch.cumsum(probabilities, dim=-1) - probabilities
+        weights = torch.where(before < top_p, probabilities, 0.0).cpu().numpy()
+        candidate_ids = candidates.cpu().numpy()
+        tokens = np.full(len(rows), int(self.tokenizer.pad_token_id))
+        for place, row in enumerate(rows):
+            if row.stop is not None:
+                continue
+            step = len(row.token_ids)
+            allowed = row.constraint(tuple(row.token_ids)) if row.constraint else None
+            if allowed is not None:
+                options = torch.softmax(logits[place, list(allowed.ids)].double(), -1).tolist()
+                row.choices.append(dict(zip(allowed.ids, options, strict=True)))
+                if allowed.values:
+                    distances = np.abs(np.asarray(allowed.values) - np.dot(options, allowed.values))
+                    pick = int(distances.argmin())
+                else:
+                    pick = _pick(np.asarray(options), row.uniforms[step], greedy=temperature == 0)
+                token = allowed.ids[pick]
+            else:
+                pick = _pick(weights[place], row.uniforms[step], greedy=temperature == 0)
+                token = int(candidate_ids[place, pick])
+            tokens[place] = token
+            row.token_ids.append(token)
+            row.logprobs.append(float(scaled[place, token] - normalizer[place]))
+            if token in self._end_ids:
+                row.stop = StopReason.STOP
+            elif len(row.token_ids) >= row.limit:
+                row.stop = StopReason.LENGTH
+        return torch.from_numpy(tokens).to(logits.device)
+
+    def _completion(self, prompt: list[int], row: _Row, max_reply_tokens: int) -> Completion:
+        stop = row.stop or StopReason.LENGTH
+        if stop is StopReason.LENGTH and row.limit < max_reply_tokens:
+            stop = StopReason.CONTEXT
+        return Completion(
+            text=self.tokenizer.decode(row.token_ids, skip_special_tokens=True).strip(),
+            stop_reason=stop,
+            prompt_tokens=len(prompt),
+            completion_tokens=len(row.token_ids),
+            prompt_ids=tuple(prompt),
+            token_ids=tuple(row.token_ids),
+            logprobs=tuple(row.logprobs),
+            choices=tuple(row.choices),
+        )
+
+
+def _positions(mask: torch.Tensor) -> torch.Tensor:
+    """Position ids (batch, width) that start at 0 with each row's first real token."""
+    return (mask.cumsum(-1) - 1).clamp(min=0)
+
+
+def _pick(weights: np.ndarray, uniform: float, *, greedy: bool) -> int:
+    """Index drawn in proportion to the weights, by inverting their cumulative sum."""
+    if greedy:
+        return int(weights.argmax())
+    cumulative = np.cumsum(weights)
+    return int(np.searchsorted(cumulative, uniform * cumulative[-1], side="right"))
+
+
+def load_merged(
+    model: str = EMBEDDED,
+    adapters: Sequence[str | Path] = (),
+    *,
+    dtype: torch.dtype | None = None,
+    device: str | None = None,
+) -> PreTrainedModel:
+    """A model with LoRA adapters merged into its weights, one after the other.
+
+    Raises:
+        ChatError: if the model or an adapter can't be loaded.
+    """
+    loaded = load_model(model, dtype=dtype, device=device)
+    if not adapters:
+        return loaded
+    from peft import PeftModel
+
+    # Merged in fp32: in bf16 a small update drowns in rounding.
+    merged = loaded.float()
+    for adapter in adapters:
+        if not (Path(adapter) / "adapter_config.json").exists():
+            raise ChatError(f"no LoRA adapter in {adapter}: it has no adapter_config.json")
+        try:
+            merged = PeftModel.from_pretrained(merged, str(adapter)).merge_and_unload()
+        except (OSError, ValueError) as error:
+            raise ChatError(f"cannot load the adapter {str(adapter)!r}: {error}") from error
+    return merged.to(dtype or torch.bfloat16)
+
+
+def load_chat(
+    model: str = EMBEDDED,
+    *,
+    adapters: Sequence[str | Path] = (),
+    dtype: torch.dtype | None = None,
+    device: str | None = None,
+    max_context_tokens: int = 2048,
+    max_batch: int = 32,
+) -> TransformersChat:
+    """A local chat model, with LoRA adapters merged into its weights where some are named.
+
+    Raises:
+        ChatError: if the model or an adapter can't be loaded.
+    """
+    return TransformersChat(
+        load_merged(model, adapters, dtype=dtype, device=device),
+        load_tokenizer(model),
+        max_context_tokens=max_context_tokens,
+        max_batch=max_batch,
+    )
+
+
+def load_checkpoint(folder: str | Path, role: Role, *, max_batch: int = 32) -> TransformersChat:
+    """The chat model of a checkpoint folder (`persuade_env.chat.checkpoint`).
+
+    Raises:
+        ChatError: if the folder holds no checkpoint of that role.
+    """
+    folder = Path(folder)
+    checkpoint = read_checkpoint(folder, role)
+    return load_chat(
+        checkpoint.base, adapters=adapter_paths(folder, checkpoint), max_batch=max_batch
+    )

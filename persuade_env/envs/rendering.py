@@ -1,0 +1,38 @@
+"""A dialogue as text for a terminal."""
+
+from __future__ import annotations
+
+import textwrap
+
+from persuade_env.dialogue import PersuadeeTurn
+from persuade_env.envs.world import message_name
+from persuade_env.episode import Episode
+from persuade_env.turn_format import one_line
+
+_WIDTH = 88
+
+
+def render_ansi(episode: Episode) -> str:
+    """The scenario in a line, each turn with its speaker and state, and how it ended.
+
+    Control characters in what was said are shown as `?`, so that text can't drive the terminal.
+    """
+    scenario = episode.scenario
+    lines = [
+        f"[{scenario.domain}] {scenario.goal}",
+        f"{scenario.persuadee} starts at attitude {scenario.initial_attitude:.1f} of 7",
+    ]
+    for turn in episode.dialogue.turns:
+        name = message_name(scenario, turn)
+        text = one_line(turn.response) or "(says nothing)"
+        if isinstance(turn, PersuadeeTurn):
+            state = "" if turn.attitude is None else f"{turn.attitude:.1f} "
+            name = f"{name} ({state}{turn.tone})"
+        lines.append(textwrap.fill(f"{name}: {text}", _WIDTH, subsequent_indent="    "))
+    if episode.done:
+        lines.append(f"-- {episode.stop.value}" + (f": {episode.error_kind}" * (not episode.valid)))
+    return "\n".join(_printable(line) for line in lines)
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() or char == "\n" else "?" for char in text)

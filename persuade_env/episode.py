@@ -1,0 +1,274 @@
+"""An episode as a value, and the functions that move a batch of them forward.
+
+The environments, the benchmark and the trainers all go through here, so there is one
+answer to what a step is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from persuade_env.dialogue import Decision, Dialogue, Outcome, Scenario
+from persuade_env.errors import PersuadeError, UserModelError
+from persuade_env.protocols import (
+    Persuader,
+    PersuaderReply,
+    Usage,
+    UserModel,
+    UserReply,
+    persuader_view,
+    user_view,
+)
+from persuade_env.rewards import Reward, Transition, default_reward
+from persuade_env.seeding import derive_seed
+
+DEFAULT_MAX_TURNS = 6
+"""Persuader turns after which an undecided dialogue is truncated."""
+
+
+class EpisodeStop(StrEnum):
+    """Why an episode ended."""
+
+    NONE = ""
+    """It has not."""
+    ACCEPTED = "accepted"
+    """The persuadee agreed to the goal."""
+    REFUSED = "refused"
+    """The persuadee walked away."""
+    MAX_TURNS = "max_turns"
+    """The persuader used up `max_turns`."""
+    ERROR = "error"
+    """The user model or the persuader failed; the episode is invalid."""
+
+
+@dataclass(frozen=True)
+class Episode:
+    """A dialogue under way or ended, with what it earned and cost."""
+
+    dialogue: Dialogue
+    seed: int
+    stop: EpisodeStop = EpisodeStop.NONE
+    error_kind: str = ""
+    reward_terms: tuple[Mapping[str, float], ...] = ()
+    """Weighted terms per persuader turn."""
+    malformed_turns: int = 0
+    user_usage: Usage = Usage()
+    persuader_usage: Usage = Usage()
+
+    @property
+    def scenario(self) -> Scenario:
+        return self.dialogue.scenario
+
+    @property
+    def turn(self) -> int:
+        """Persuader turns so far."""
+        return len(self.reward_terms)
+
+    @property
+    def done(self) -> bool:
+        return self.stop is not EpisodeStop.NONE
+
+    @property
+    def valid(self) -> bool:
+        """False if the user model or the persuader failed; such episodes teach nothing."""
+        return self.stop is not EpisodeStop.ERROR
+
+    @property
+    def terminated(self) -> bool:
+        """Ended by the persuadee's decision."""
+        return self.stop in (EpisodeStop.ACCEPTED, EpisodeStop.REFUSED)
+
+    @property
+    def truncated(self) -> bool:
+        """Ended by the turn limit or a failure."""
+        return self.stop in (EpisodeStop.MAX_TURNS, EpisodeStop.ERROR)
+
+    @property
+    def outcome(self) -> Outcome:
+        return self.dialogue.outcome
+
+    @property
+    def attitude_gain(self) -> float:
+        """Latest attitude minus the initial one, in Likert points: -6 to 6."""
+        return self.dialogue.attitude - self.scenario.initial_attitude
+
+    @property
+    def reward(self) -> float:
+        """Reward of the last turn."""
+        return sum(self.reward_terms[-1].values()) if self.reward_terms else 0.0
+
+    @property
+    def episode_return(self) -> float:
+        """Sum of all rewards."""
+        return sum(sum(terms.values()) for terms in self.reward_terms)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON from which `from_json` makes an equal episode."""
+        return {
+            "dialogue": self.dialogue.model_dump(mode="json"),
+            "seed": self.seed,
+            "stop": self.stop.value,
+            "error_kind": self.error_kind,
+            "reward_terms": [dict(terms) for terms in self.reward_terms],
+            "malformed_turns": self.malformed_turns,
+            "user_usage": asdict(self.user_usage),
+            "persuader_usage": asdict(self.persuader_usage),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Episode:
+        return cls(
+            dialogue=Dialogue.model_validate(data["dialogue"]),
+            seed=data["seed"],
+            stop=EpisodeStop(data["stop"]),
+            error_kind=data["error_kind"],
+            reward_terms=tuple(data["reward_terms"]),
+            malformed_turns=data["malformed_turns"],
+            user_usage=Usage(**data["user_usage"]),
+            persuader_usage=Usage(**data["persuader_usage"]),
+        )
+
+
+def start(scenario: Scenario, seed: int) -> Episode:
+    """A new episode in which nothing has been said."""
+    return Episode(Dialogue(scenario=scenario), seed)
+
+
+def step(
+    episodes: Sequence[Episode],
+    replies: Sequence[PersuaderReply],
+    user_model: UserModel,
+    reward: Reward,
+    max_turns: int = DEFAULT_MAX_TURNS,
+) -> list[Episode]:
+    """Every episode after its persuader's turn and the persuadee's answer to it.
+
+    The user model is called once, for all episodes whose persuader gave a turn. An error
+    in a reply, of either side, ends that episode as invalid and leaves the rest alone; a
+    `PersuadeError` that the user model raises invalidates all that it was asked for.
+
+    Args:
+        episodes: n episodes, none of them done.
+        replies: n persuader replies.
+    """
+    if any(episode.done for episode in episodes):
+        raise ValueError("an episode that is done can't be stepped")
+    heard = [_hear(episode, reply) for episode, reply in zip(episodes, replies, strict=True)]
+    asked = [index for index, episode in enumerate(heard) if not episode.done]
+    answers = _ask(user_model, [heard[index] for index in asked])
+    results = list(heard)
+    for index, answer in zip(asked, answers, strict=True):
+        results[index] = _answer(
+            episodes[index], heard[index], answer, reward, replies[index].malformed, max_turns
+        )
+    return [
+        replace(episode, reward_terms=(*episode.reward_terms, reward.zero()))
+        if not episode.valid
+        else episode
+        for episode in results
+    ]
+
+
+def _hear(episode: Episode, reply: PersuaderReply) -> Episode:
+    heard = replace(
+        episode,
+        malformed_turns=episode.malformed_turns + reply.malformed,
+        persuader_usage=_sum(episode.persuader_usage, reply.usage),
+    )
+    if reply.turn is None:
+        return replace(heard, stop=EpisodeStop.ERROR, error_kind=_kind(reply.error))
+    return replace(heard, dialogue=episode.dialogue.extended(reply.turn))
+
+
+def _ask(user_model: UserModel, episodes: Sequence[Episode]) -> list[UserReply]:
+    if not episodes:
+        return []
+    try:
+        answers = user_model.reply(
+            [user_view(episode.dialogue) for episode in episodes],
+            [derive_seed(episode.seed, "user", episode.turn) for episode in episodes],
+        )
+    except PersuadeError as error:
+        return [UserReply(error=error)] * len(episodes)
+    if len(answers) != len(episodes):
+        raise UserModelError(f"asked for {len(episodes)} replies, the user model gave {len(answers)}")
+    return answers
+
+
+def _answer(
+    before: Episode,
+    heard: Episode,
+    answer: UserReply,
+    reward: Reward,
+    malformed: bool,
+    max_turns: int,
+) -> Episode:
+    heard = replace(heard, user_usage=_sum(heard.user_usage, answer.usage))
+    if answer.turn is None:
+        return replace(heard, stop=EpisodeStop.ERROR, error_kind=_kind(answer.error))
+    dialogue = heard.dialogue.extended(answer.turn)
+    terms = reward.terms(Transition(before.dialogue, dialogue, malformed))
+    turns = before.turn + 1
+    stop = _STOP_OF[answer.turn.decision]
+    if stop is EpisodeStop.NONE and turns >= max_turns:
+        stop = EpisodeStop.MAX_TURNS
+    return replace(
+        heard, dialogue=dialogue, stop=stop, reward_terms=(*before.reward_terms, terms)
+    )
+
+
+_STOP_OF = {
+    Decision.CONTINUE: EpisodeStop.NONE,
+    Decision.ACCEPT: EpisodeStop.ACCEPTED,
+    Decision.REFUSE: EpisodeStop.REFUSED,
+}
+
+
+def _sum(one: Usage, other: Usage) -> Usage:
+    return Usage(
+        one.prompt_tokens + other.prompt_tokens, one.completion_tokens + other.completion_tokens
+    )
+
+
+def _kind(error: PersuadeError | None) -> str:
+    return error.kind if error else "error"
+
+
+def rollout(
+    persuader: Persuader,
+    user_model: UserModel,
+    scenarios: Sequence[Scenario],
+    seeds: Sequence[int],
+    *,
+    reward: Reward | None = None,
+    max_turns: int = DEFAULT_MAX_TURNS,
+) -> list[Episode]:
+    """Plays one dialogue per scenario to its end, all side by side; finished ones drop out.
+
+    Args:
+        scenarios: n scenarios; the same one may occur more than once.
+        seeds: n episode seeds.
+
+    Returns:
+        n episodes, all done, in order.
+    """
+    reward = reward or default_reward()
+    episodes = [start(scenario, seed) for scenario, seed in zip(scenarios, seeds, strict=True)]
+    running = list(range(len(episodes)))
+    while running:
+        current = [episodes[index] for index in running]
+        views = [persuader_view(episode.dialogue) for episode in current]
+        turn_seeds = [derive_seed(episode.seed, "persuader", episode.turn) for episode in current]
+        try:
+            replies = persuader.act(views, turn_seeds)
+        except PersuadeError as error:
+            replies = [PersuaderReply(error=error)] * len(current)
+        moved = step(current, replies, user_model, reward, max_turns)
+        for index, episode in zip(running, moved, strict=True):
+            episodes[index] = episode
+        running = [index for index in running if not episodes[index].done]
+    return episodes
+

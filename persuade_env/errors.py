@@ -1,0 +1,65 @@
+"""One error type per boundary.
+
+Each carries a `kind`, a short stable name. It is what `info["error_kind"]` and the
+reports show, so a run can count failures without parsing messages.
+"""
+
+from __future__ import annotations
+
+
+class PersuadeError(Exception):
+    """Base of all errors that this suite raises on purpose; the message says what to do."""
+
+    kind: str = "error"
+
+
+class ScenarioError(PersuadeError):
+    """A scenario file, or a record in it, is not what its format demands."""
+
+    kind = "scenario"
+
+
+class UnknownNameError(PersuadeError):
+    """A name (agent, user model, preset, format, scenario) that nothing answers to."""
+
+    kind = "unknown_name"
+
+    def __init__(self, what: str, name: str, known: list[str] | tuple[str, ...]) -> None:
+        choices = ", ".join(known) if known else "none"
+        super().__init__(f"unknown {what} {name!r}; known: {choices}")
+
+
+class ChatError(PersuadeError):
+    """A language model, local or remote, gave no usable answer."""
+
+    kind = "chat"
+
+
+class UserModelError(PersuadeError):
+    """A user model could not answer, also after its one repair."""
+
+    kind = "user_model"
+
+
+class PersuaderError(PersuadeError):
+    """A persuader could not produce a turn."""
+
+    kind = "persuader"
+
+
+class MalformedTurnError(PersuaderError):
+    """A persuader's text does not follow the intent-to-strategy format."""
+
+    kind = "malformed_turn"
+
+
+class JudgeError(PersuadeError):
+    """A judge gave no verdict."""
+
+    kind = "judge"
+
+
+class RunError(PersuadeError):
+    """A run directory cannot be used: in use, of another configuration, or incomplete."""
+
+    kind = "run"

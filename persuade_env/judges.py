@@ -1,0 +1,50 @@
+"""Judges that need no language model, and how verdicts are made order-free."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from persuade_env.dialogue import Dialogue, Outcome
+from persuade_env.protocols import Judge, Verdict
+
+_RANK = {Outcome.REFUSED: 0, Outcome.UNDECIDED: 1, Outcome.ACCEPTED: 2}
+
+
+class AttitudeJudge:
+    """Prefers the better outcome, then the higher final attitude of the persuadee.
+
+    It reads the user model's own state, so it is exactly as good as that.
+
+    Args:
+        tie_band: attitudes closer than this (Likert points) are a tie.
+    """
+
+    name = "attitude"
+
+    def __init__(self, tie_band: float = 0.1) -> None:
+        self.tie_band = tie_band
+
+    def compare(self, pairs: Sequence[tuple[Dialogue, Dialogue]]) -> list[Verdict]:
+        """See `Judge.compare`."""
+        return [self._compare(first, second) for first, second in pairs]
+
+    def _compare(self, first: Dialogue, second: Dialogue) -> Verdict:
+        difference = float(_RANK[first.outcome] - _RANK[second.outcome])
+        if difference == 0.0:
+            difference = first.attitude - second.attitude
+            if abs(difference) < self.tie_band:
+                return Verdict.TIE
+        return Verdict.FIRST if difference > 0 else Verdict.SECOND
+
+
+def scores(judge: Judge, pairs: Sequence[tuple[Dialogue, Dialogue]]) -> list[float]:
+    """How far the first dialogue of each pair is preferred, both orders asked.
+
+    Returns:
+        For each pair 1 (first wins in both orders) to -1 (second wins in both); 0 for ties
+        and for verdicts that follow the order.
+    """
+    forward = judge.compare(pairs)
+    backward = judge.compare([(second, first) for first, second in pairs])
+    value = {Verdict.FIRST: 1.0, Verdict.TIE: 0.0, Verdict.SECOND: -1.0}
+    return [(value[a] - value[b]) / 2 for a, b in zip(forward, backward, strict=True)]

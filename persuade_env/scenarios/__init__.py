@@ -1,0 +1,21 @@
+"""Scenario files: the corpus that the suite ships, and readers for public data sets."""
+
+from persuade_env.scenarios.files import (
+    FORMATS,
+    check,
+    json_schema,
+    load,
+    load_corpus,
+)
+from persuade_env.scenarios.splits import SPLITS, halves, split_of
+
+__all__ = [
+    "FORMATS",
+    "SPLITS",
+    "check",
+    "halves",
+    "json_schema",
+    "load",
+    "load_corpus",
+    "split_of",
+]

@@ -1,0 +1,104 @@
+"""PersuasionForGood (Wang et al., ACL 2019): people persuading strangers to give to a charity.
+
+A folder with `full_dialog.csv` (`Unit` text, `B4` 0 persuader or 1 persuadee, `B2` dialogue)
+and `full_info.csv` (one row per participant; `B6` dollars given, traits, demographics). A
+dialogue becomes a scenario of its own, because its persuadee is a person of their own. Units
+of one side in a row are one turn. Whether the persuadee gave money afterwards is the
+dialogue's `outcome_label`; attitudes and decisions are not told. Empty units are left out.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from persuade_env.dialogue import (
+    PersuadeeTurn,
+    Persona,
+    PersuaderTurn,
+    RecordedDialogue,
+    ScenarioRecord,
+)
+from persuade_env.errors import ScenarioError
+from persuade_env.scenarios.formats.common import merged
+
+_BACKGROUND = (
+    "Two strangers chat online for a small payment. One asks the other to give part of that "
+    "payment to the charity Save the Children."
+)
+_TRAITS = {
+    "extrovert.x": "extrovert",
+    "agreeable.x": "agreeable",
+    "conscientious.x": "conscientious",
+    "neurotic.x": "neurotic",
+    "open.x": "open",
+}
+_NOTABLE = 0.75  # points away from the middle of the 1-to-5 scale
+
+
+def read(path: Path) -> Iterator[tuple[str, Any]]:
+    """See `persuade_env.scenarios.formats`."""
+    people = {
+        (row["B2"], row["B4"]): row for row in _rows(path / "full_info.csv", ("B2", "B4", "B6"))
+    }
+    dialogues: dict[str, list[dict[str, str]]] = {}
+    for row in _rows(path / "full_dialog.csv", ("Unit", "B2", "B4")):
+        dialogues.setdefault(row["B2"], []).append(row)
+    for name, units in dialogues.items():
+        yield f"dialogue {name}", lambda name=name, units=units: _record(name, units, people)
+
+
+def _rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        missing = [name for name in columns if name not in (reader.fieldnames or ())]
+        if missing:
+            raise ScenarioError(f"{path.name}: missing columns {', '.join(missing)}")
+        return list(reader)
+
+
+def _record(
+    name: str, units: list[dict[str, str]], people: Mapping[tuple[str, str], dict[str, str]]
+) -> ScenarioRecord:
+    person = people.get((name, "1"))
+    if person is None:
+        raise ScenarioError("full_info.csv has no row for its persuadee")
+    turns = merged(_turn(unit) for unit in units if unit["Unit"].strip())
+    return ScenarioRecord(
+        id=f"p4g-{name}",
+        domain="Charity",
+        background=_BACKGROUND,
+        persuader="Persuader",
+        persuadee="Donor",
+        goal="persuade Donor to give part of the payment to Save the Children",
+        persona=Persona(traits=_traits(person), stubbornness=0.5),
+        dialogues=(
+            RecordedDialogue(id="dialog", turns=turns, outcome_label=float(person["B6"] or 0) > 0),
+        ),
+    )
+
+
+def _turn(unit: dict[str, str]) -> PersuaderTurn | PersuadeeTurn:
+    if unit["B4"] == "0":
+        return PersuaderTurn(response=unit["Unit"])
+    if unit["B4"] == "1":
+        return PersuadeeTurn(response=unit["Unit"])
+    raise ScenarioError(f"field B4: expected 0 or 1, found {unit['B4']!r}")
+
+
+def _traits(person: Mapping[str, str]) -> tuple[str, ...]:
+    """Readable traits: the Big Five where notable, age and ideology where told."""
+    traits = []
+    for column, word in _TRAITS.items():
+        score = float(person.get(column) or 3.0)
+        if score >= 3.0 + _NOTABLE:
+            traits.append(word)
+        elif score <= 3.0 - _NOTABLE:
+            traits.append(f"not very {word}")
+    if age := person.get("age.x"):
+        traits.append(f"{float(age):.0f} years old")
+    if ideology := person.get("ideology.x"):
+        traits.append(ideology.lower())
+    return tuple(traits) or ("ordinary",)

@@ -1,0 +1,48 @@
+"""Which scenarios are trained on and which are held out.
+
+A scenario's split depends on its own id and domain alone, so adding scenarios moves none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from typing import TypeVar
+
+from persuade_env.dialogue import Scenario
+
+SPLITS = ("train", "validation", "test")
+
+_PATTERN = ("train", "train", "test", "train", "validation")  # 60 : 20 : 20
+_NUMBERED = re.compile(r"-(\d+)$")
+
+S = TypeVar("S", bound=Scenario)
+
+
+def split_of(scenario: Scenario) -> str:
+    """`train`, `validation` or `test`.
+
+    An id that ends in a number (`art-003`) takes its place in a pattern of five, shifted
+    by a hash of the domain: any five scenarios in a row of a domain hold three for training
+    and one each for validation and test, and the domains don't all start alike. Any other
+    id is placed by its own hash.
+    """
+    numbered = _NUMBERED.search(scenario.id)
+    if numbered:
+        place = int(numbered.group(1)) + _hash(scenario.domain)
+    else:
+        place = _hash(scenario.id)
+    return _PATTERN[place % len(_PATTERN)]
+
+
+def halves(scenarios: Sequence[S]) -> tuple[list[S], list[S]]:
+    """Two disjoint parts of about equal size, by a hash of the id; adding scenarios moves none."""
+    parts: tuple[list[S], list[S]] = ([], [])
+    for scenario in scenarios:
+        parts[_hash("half:" + scenario.id) % 2].append(scenario)
+    return parts
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
