@@ -3,8 +3,9 @@
 One JSON list without ids; a record's id is `ctompersu-` and its place in the file. The
 persuadee's `preventive` and `generative` beliefs become the concerns `preventive` (what they
 do now and why) and `generative` (what they fear of the goal); the desires are what would
-settle them. Turns are strings that begin with `persuader:` or `persuadee:`. Neither
-stubbornness nor attitudes are told; stubbornness is set to 0.5.
+settle them. Turns are strings that begin with `persuader:` or `persuadee:`; in a few records
+the label stands alone and the next string is what was said. Neither stubbornness nor
+attitudes are told; stubbornness is set to 0.5.
 """
 
 from __future__ import annotations
@@ -61,9 +62,20 @@ def _record(number: int, data: dict[str, Any]) -> ScenarioRecord:
             concerns=concerns,
         ),
         dialogues=(
-            RecordedDialogue(id="dialog", turns=merged(_turn(one) for one in data["dialog"])),
+            RecordedDialogue(id="dialog", turns=merged(map(_turn, _labelled(data["dialog"])))),
         ),
     )
+
+
+def _labelled(texts: list[str]) -> list[str]:
+    """The strings, a label that stands alone joined with what follows it."""
+    joined: list[str] = []
+    for text in texts:
+        if joined and joined[-1].rstrip().endswith(":") and not _TURN.match(text):
+            joined[-1] = f"{joined[-1]} {text}"
+        else:
+            joined.append(text)
+    return joined
 
 
 def _turn(text: str) -> PersuaderTurn | PersuadeeTurn:

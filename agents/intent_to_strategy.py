@@ -1,0 +1,102 @@
+"""A persuader that reasons first, then chooses a strategy, then speaks (Jin et al., ACL 2024).
+
+The same agent on an untrained chat model is the zero-shot baseline; on a checkpoint it is
+the SFT, DPO or PPO persuader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+from agents.prompts import persuader_messages
+from persuade_env.dialogue import Dialogue
+from persuade_env.errors import MalformedTurnError, PersuaderError
+from persuade_env.protocols import ChatModel, Completion, PersuaderReply, Usage
+from persuade_env.seeding import derive_seed
+from persuade_env.turn_format import parse_turn, read_action
+
+
+class IntentToStrategyPersuader:
+    """Plays the persuader with a chat model that writes analysis, strategy and response.
+
+    A turn that can't be parsed is sampled once more with another seed. If that fails too,
+    the reply is marked malformed and holds whatever was said in it; private reasoning that
+    was not followed by a response is never spoken.
+
+    Args:
+        chat: any chat model.
+        max_reply_tokens: of analysis, strategy and response together.
+    """
+
+    def __init__(
+        self,
+        chat: ChatModel,
+        *,
+        max_reply_tokens: int = 112,
+        temperature: float = 0.8,
+        top_p: float = 0.95,
+    ) -> None:
+        self.chat = chat
+        self.max_reply_tokens = max_reply_tokens
+        self.temperature = temperature
+        self.top_p = top_p
+
+    def act(self, dialogues: Sequence[Dialogue], seeds: Sequence[int]) -> list[PersuaderReply]:
+        """See `Persuader.act`."""
+        replies = [_read(one) for one in self._generate(dialogues, seeds)]
+        again = [index for index, reply in enumerate(replies) if reply.malformed]
+        if again:
+            repaired = self._generate(
+                [dialogues[index] for index in again],
+                [derive_seed(seeds[index], "repair") for index in again],
+            )
+            for index, completion in zip(again, repaired, strict=True):
+                first, second = replies[index].usage, _read(completion)
+                usage = Usage(
+                    first.prompt_tokens + second.usage.prompt_tokens,
+                    first.completion_tokens + second.usage.completion_tokens,
+                )
+                replies[index] = replace(second, usage=usage)
+        return replies
+
+    def _generate(self, dialogues: Sequence[Dialogue], seeds: Sequence[int]) -> list[Completion]:
+        return self.chat.generate(
+            [persuader_messages(dialogue) for dialogue in dialogues],
+            seeds,
+            max_reply_tokens=self.max_reply_tokens,
+            temperature=self.temperature,
+            top_p=self.top_p,
+        )
+
+
+def _read(completion: Completion) -> PersuaderReply:
+    usage = Usage(completion.prompt_tokens, completion.completion_tokens)
+    try:
+        return PersuaderReply(
+            turn=parse_turn(completion.text), usage=usage, completion=completion
+        )
+    except MalformedTurnError:
+        turn, _ = read_action(completion.text)
+        return PersuaderReply(turn=turn, usage=usage, malformed=True, completion=completion)
+
+
+@lru_cache(maxsize=4)
+def _load(folder: Path) -> IntentToStrategyPersuader:
+    from persuade_env.chat.transformers import load_checkpoint
+
+    return IntentToStrategyPersuader(load_checkpoint(folder, "persuader"))
+
+
+def from_checkpoint(folder: str | Path) -> IntentToStrategyPersuader:
+    """The trained persuader of a checkpoint folder (SFT, DPO).
+
+    Raises:
+        PersuaderError: if no folder is named.
+        ChatError: if it holds no persuader.
+    """
+    if not str(folder):
+        raise PersuaderError("a trained persuader needs a checkpoint: `checkpoint=FOLDER`")
+    return _load(Path(folder).resolve())

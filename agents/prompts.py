@@ -1,0 +1,50 @@
+"""How a dialogue is put to a language model that plays the persuader.
+
+Training and sampling both render through here.
+"""
+
+from __future__ import annotations
+
+from persuade_env.dialogue import Dialogue, PersuaderTurn, Scenario
+from persuade_env.protocols import Message
+from persuade_env.turn_format import one_line, render_turn
+
+OPENING = "(You speak first.)"
+"""Stands for the persuadee where nothing has been said yet."""
+
+
+def persuader_messages(dialogue: Dialogue) -> list[Message]:
+    """The dialogue as the chat that the persuader continues: it is the assistant.
+
+    Args:
+        dialogue: the persuader's view; a persona in it would not be rendered anyway.
+    """
+    messages: list[Message] = [{"role": "system", "content": _instructions(dialogue.scenario)}]
+    if not dialogue.turns or isinstance(dialogue.turns[0], PersuaderTurn):
+        messages.append({"role": "user", "content": OPENING})
+    for turn in dialogue.turns:
+        if not isinstance(turn, PersuaderTurn):
+            messages.append({"role": "user", "content": one_line(turn.response)})
+        elif turn.analysis:
+            messages.append({"role": "assistant", "content": render_turn(turn)})
+        else:
+            content = f"Response: {one_line(turn.response)}"
+            messages.append({"role": "assistant", "content": content})
+    return messages
+
+
+def _instructions(scenario: Scenario) -> str:
+    lines = [
+        f"You are {scenario.persuader}, talking with {scenario.persuadee}.",
+        one_line(scenario.background),
+        f"Your goal: {one_line(scenario.goal)}.",
+    ]
+    if scenario.facts:
+        lines.append("Facts: " + " ".join(one_line(fact) for fact in scenario.facts))
+    if scenario.strategies:
+        lines.append("Strategies: " + "; ".join(scenario.strategies) + ".")
+    lines.append(
+        f"Think about what {scenario.persuadee} needs, choose a strategy, then speak. Write:\n"
+        "Analysis: ...\nStrategy: ...\nResponse: ..."
+    )
+    return "\n".join(lines)

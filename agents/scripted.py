@@ -1,0 +1,101 @@
+"""The controls: persuaders that give no reason. Whatever they gain can be had for nothing.
+
+A benchmark in which one of these does well measures its user model, not persuasion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from persuade_env.dialogue import Dialogue, PersuaderTurn
+from persuade_env.protocols import PersuaderReply
+from persuade_env.seeding import derive_seed
+
+_NAIVE = (
+    "You should do it.",
+    "Just do it, really.",
+    "I think you should simply say yes.",
+    "Come on, do it.",
+    "It's the right thing, so do it.",
+)
+_FLATTERY = (
+    "You are so clever and kind, I really admire you.",
+    "Honestly, nobody has better judgement than you do.",
+    "You always know what's right, that's what makes you special.",
+    "Everybody says how wonderful and talented you are.",
+    "Somebody as impressive as you deserves only the best.",
+    "I've never met anyone with such a beautiful mind.",
+)
+_ELSEWHERE = (
+    "Did you see the rain yesterday? The whole street was under water.",
+    "My neighbour's cat has learned to open the fridge.",
+    "I wonder why the number nine bus is always late on Tuesdays.",
+    "The soup in that little place by the station was far too salty.",
+    "They are repainting the bridge again, in green this time.",
+    "I never understood the rules of cricket, did you?",
+)
+
+
+class _Scripted:
+    """A persuader whose response is a function of the dialogue and the seed."""
+
+    def act(self, dialogues: Sequence[Dialogue], seeds: Sequence[int]) -> list[PersuaderReply]:
+        """See `Persuader.act`."""
+        return [
+            PersuaderReply(turn=PersuaderTurn(response=self.say(dialogue, seed)))
+            for dialogue, seed in zip(dialogues, seeds, strict=True)
+        ]
+
+    def say(self, dialogue: Dialogue, seed: int) -> str:
+        raise NotImplementedError
+
+
+class SilentPersuader(_Scripted):
+    """Says nothing."""
+
+    def say(self, dialogue: Dialogue, seed: int) -> str:
+        return ""
+
+
+class NaivePersuader(_Scripted):
+    """Tells the persuadee to do it, without a reason."""
+
+    def say(self, dialogue: Dialogue, seed: int) -> str:
+        return _draw(_NAIVE, seed)
+
+
+class RepeatingPersuader(_Scripted):
+    """Says one thing, the first fact or strategy of the scenario, in the same words every time."""
+
+    def say(self, dialogue: Dialogue, seed: int) -> str:
+        scenario = dialogue.scenario
+        argument = next(iter((*scenario.facts, *scenario.strategies)), scenario.goal)
+        return f"Think about this: {argument.rstrip('.')}."
+
+
+class FlatteringPersuader(_Scripted):
+    """Pays compliments."""
+
+    def say(self, dialogue: Dialogue, seed: int) -> str:
+        return _draw(_FLATTERY, seed)
+
+
+class OffTopicPersuader(_Scripted):
+    """Talks about something else."""
+
+    def say(self, dialogue: Dialogue, seed: int) -> str:
+        return _draw(_ELSEWHERE, seed)
+
+
+def _draw(options: Sequence[str], seed: int) -> str:
+    return options[derive_seed(seed, "say") % len(options)]
+
+
+CONTROLS = {
+    "silent": SilentPersuader,
+    "naive": NaivePersuader,
+    "repeating": RepeatingPersuader,
+    "flattering": FlatteringPersuader,
+    "off-topic": OffTopicPersuader,
+}
+"""Every control by name."""

@@ -1,0 +1,229 @@
+"""A user with explicit concerns: fast, exact, no language model.
+
+Its mind is a list of concerns. What the persuader says is compared with what would settle
+each open concern, by cosine similarity of static word embeddings (wordllama). With a
+persona of n concerns, stubbornness s and initial attitude a0:
+
+- A response settles the open concern it is most similar to, if that similarity reaches
+  `SETTLES` and no concern's `worsened_by` is nearer. The attitude then rises by
+  (1 - 0.4 s) * (7 - a0) / n: all concerns settled make most people accept.
+- A response that is nearest to what makes a concern worse, at `WORSENS` or more, costs
+  0.5 (1 + s) and is fruitless.
+- Anything else is fruitless and costs 0.1 (1 + s): flattery, pushing, silence, another
+  subject, words that were said before. There is no way to be liked into agreement.
+- `accept` at 5.5. After `PATIENCE` fruitless turns in a row, or at 1.5, each further
+  fruitless turn is answered with `refuse` with probability (1 + s) / 2, drawn from the
+  turn's seed. Nothing else is random but the choice of words.
+
+The state is replayed from the persuader's responses, so it is a function of the dialogue;
+attitudes recorded in it, by whatever user model, are not read. The words are scripted: they
+say which concern is at stake, and are no model of how people talk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from persuade_env.dialogue import MAX_ATTITUDE, MIN_ATTITUDE, Decision, Dialogue, Persona
+from persuade_env.dialogue import PersuadeeTurn as Turn
+from persuade_env.errors import UserModelError
+from persuade_env.protocols import UserReply
+from persuade_env.seeding import derive_seed
+from persuade_env.turn_format import one_line
+
+SETTLES = 0.30
+"""Cosine similarity from which a response speaks to a concern."""
+WORSENS = 0.40
+"""Cosine similarity from which a response is what makes a concern worse."""
+REPEATS = 0.95
+"""Cosine similarity from which a response is one that was made before."""
+PATIENCE = 2
+"""Fruitless turns in a row that are sat through."""
+ACCEPTS_AT = 5.5
+LEAVES_AT = 1.5
+
+_CACHED_TEXTS = 8192
+
+_SETTLED = ("That helps.", "All right, that answers it.", "Good to know.", "That I can work with.")
+_AGREED = ("Then yes, let's do it.", "You've answered what bothered me. I'm in.", "Fine, I'll do it.")
+_UNMOVED = ("That doesn't change much for me.", "Maybe. But listen.", "That isn't it.", "Hm.")
+_WORSE = ("Now I like it even less.", "That is just what I was afraid of.", "You make it worse.")
+_LEFT = ("I'd rather stop here.", "No. Let's leave it.", "This goes nowhere. Goodbye.")
+
+
+@dataclass(frozen=True)
+class _Mind:
+    """A persona's texts as unit vectors, each (n_concerns, dimension)."""
+
+    persona: Persona
+    initial_attitude: float
+    settles: np.ndarray
+    worsens: np.ndarray
+
+
+@dataclass
+class _State:
+    """Where a mind stands after the responses heard so far."""
+
+    attitude: float
+    open: list[int]
+    fruitless: int = 0
+    settled_now: int | None = None
+    worsened_now: bool = False
+
+
+class ConcernsUser:
+    """The user model `concerns`; see the module's text for its rules."""
+
+    def __init__(self) -> None:
+        self._embed = _Embedder()
+
+    def reply(self, dialogues: Sequence[Dialogue], seeds: Sequence[int]) -> list[UserReply]:
+        """See `UserModel.reply`. A scenario without a persona with concerns gives an error."""
+        heard = [
+            [one_line(turn.response) for turn in dialogue.persuader_turns]
+            for dialogue in dialogues
+        ]
+        self._embed.remember([text for responses in heard for text in responses])
+        return [
+            self._one(dialogue, responses, seed)
+            for dialogue, responses, seed in zip(dialogues, heard, seeds, strict=True)
+        ]
+
+    def _one(self, dialogue: Dialogue, responses: Sequence[str], seed: int) -> UserReply:
+        persona = dialogue.scenario.persona
+        if persona is None or not persona.concerns:
+            return UserReply(
+                error=UserModelError(
+                    f"the concerns user needs a persona with concerns, and scenario "
+                    f"{dialogue.scenario.id!r} has none; use `learned` or `prompted`"
+                )
+            )
+        state = self._replay(_mind(self._embed, persona), responses)
+        return UserReply(turn=_speak(persona, state, seed))
+
+    def _replay(self, mind: _Mind, responses: Sequence[str]) -> _State:
+        state = _State(mind.initial_attitude, list(range(len(mind.persona.concerns))))
+        earlier: list[np.ndarray] = []
+        for response in responses:
+            vector = self._embed(response)
+            _hear(mind, state, vector, earlier)
+            earlier.append(vector)
+        return state
+
+
+def _hear(mind: _Mind, state: _State, response: np.ndarray, earlier: Sequence[np.ndarray]) -> None:
+    """Moves the state by one response, in place."""
+    stubbornness = mind.persona.stubbornness
+    state.settled_now, state.worsened_now = None, False
+    repeated = any(float(response @ one) >= REPEATS for one in earlier)
+    worse = float((mind.worsens @ response).max())
+    similarities = mind.settles @ response
+    best = max(state.open, key=lambda index: similarities[index], default=None)
+    if not repeated and best is not None and similarities[best] >= max(SETTLES, worse):
+        state.settled_now = best
+        state.open.remove(best)
+        state.fruitless = 0
+        room = MAX_ATTITUDE - mind.initial_attitude
+        change = (1 - 0.4 * stubbornness) * room / len(mind.persona.concerns)
+    elif worse >= WORSENS:
+        state.worsened_now = True
+        state.fruitless += 1
+        change = -0.5 * (1 + stubbornness)
+    else:
+        state.fruitless += 1
+        change = -0.1 * (1 + stubbornness)
+    state.attitude = min(MAX_ATTITUDE, max(MIN_ATTITUDE, state.attitude + change))
+
+
+def _speak(persona: Persona, state: _State, seed: int) -> Turn:
+    stake = persona.concerns[state.open[0]] if state.open else None
+    if state.settled_now is not None:
+        opening, tone = _choose(_SETTLED, seed), "thoughtful"
+    elif state.worsened_now:
+        opening, tone = _choose(_WORSE, seed), "annoyed"
+    else:
+        opening, tone = _choose(_UNMOVED, seed), "skeptical"
+    if state.attitude >= ACCEPTS_AT:
+        return Turn(
+            attitude=state.attitude,
+            tone="warm",
+            response=_choose(_AGREED, seed),
+            decision=Decision.ACCEPT,
+        )
+    tired = state.fruitless > PATIENCE or (state.fruitless and state.attitude <= LEAVES_AT)
+    if tired and derive_seed(seed, "leave") / 2**63 < (1 + persona.stubbornness) / 2:
+        return Turn(
+            attitude=min(state.attitude, 3.0),
+            tone="firm",
+            response=_choose(_LEFT, seed),
+            decision=Decision.REFUSE,
+            concern=stake.id if stake else None,
+        )
+    words = f"{opening} {stake.text}" if stake else f"{opening} I need to sleep on it."
+    return Turn(
+        attitude=state.attitude,
+        tone=tone,
+        response=words,
+        concern=stake.id if stake else None,
+    )
+
+
+def _choose(options: Sequence[str], seed: int) -> str:
+    return options[derive_seed(seed, "words") % len(options)]
+
+
+class _Embedder:
+    """Unit vectors of texts, with a bounded memory that changes no answer."""
+
+    def __init__(self) -> None:
+        self._vectors: dict[str, np.ndarray] = {}
+
+    def __call__(self, text: str) -> np.ndarray:
+        if text not in self._vectors:
+            self.remember([text])
+        return self._vectors[text]
+
+    def remember(self, texts: Sequence[str]) -> None:
+        """Embeds the texts that aren't known yet, in one call."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._vectors]
+        if not new:
+            return
+        if len(self._vectors) + len(new) > _CACHED_TEXTS:
+            kept = {text: self._vectors[text] for text in texts if text in self._vectors}
+            self._vectors = kept
+        # The library can't embed an empty text; silence is similar to nothing.
+        spoken = [text for text in new if text]
+        if spoken:
+            vectors = _wordllama().embed(spoken, norm=True)
+            self._vectors.update(zip(spoken, vectors, strict=True))
+        if "" in new:
+            self._vectors[""] = np.zeros(_dimension(), dtype=np.float32)
+
+
+@lru_cache(maxsize=1)
+def _wordllama() -> Any:
+    import wordllama
+
+    # `load()` looks for the bundled tokenizer in the wrong folder and would then download it.
+    folder = Path(wordllama.__file__).parent
+    return wordllama.WordLlama.load(cache_dir=folder, disable_download=True)
+
+
+@lru_cache(maxsize=1)
+def _dimension() -> int:
+    return int(_wordllama().embed(["a"]).shape[-1])
+
+
+@lru_cache(maxsize=1024)
+def _mind(embed: _Embedder, persona: Persona) -> _Mind:
+    concerns = persona.concerns
+    settles = np.stack([embed(one_line(one.settled_by)) for one in concerns])
+    worsens = np.stack([embed(one_line(one.worsened_by)) for one in concerns])
+    return _Mind(persona, persona.initial_attitude, settles, worsens)
