@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from agents.preferences import Preference
 from persuade_env.chat.checkpoint import adapter_paths, read_checkpoint, save_checkpoint
@@ -118,6 +118,6 @@ def train_dpo(
         callbacks=list(callbacks),
     )
     trainer.train()
-    trainer.model.save_pretrained(adapter)
+    cast(Any, trainer.model).save_pretrained(adapter)
     save_checkpoint(folder, "persuader", [*sft_adapters, adapter], base=checkpoint.base)
     return [entry for entry in trainer.state.log_history if "loss" in entry]

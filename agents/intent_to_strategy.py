@@ -54,12 +54,8 @@ class IntentToStrategyPersuader:
                 [derive_seed(seeds[index], "repair") for index in again],
             )
             for index, completion in zip(again, repaired, strict=True):
-                first, second = replies[index].usage, _read(completion)
-                usage = Usage(
-                    first.prompt_tokens + second.usage.prompt_tokens,
-                    first.completion_tokens + second.usage.completion_tokens,
-                )
-                replies[index] = replace(second, usage=usage)
+                second = _read(completion)
+                replies[index] = replace(second, usage=replies[index].usage + second.usage)
         return replies
 
     def _generate(self, dialogues: Sequence[Dialogue], seeds: Sequence[int]) -> list[Completion]:
@@ -74,10 +70,10 @@ class IntentToStrategyPersuader:
 
 def _read(completion: Completion) -> PersuaderReply:
     usage = Usage(completion.prompt_tokens, completion.completion_tokens)
+    if completion.error is not None:
+        return PersuaderReply(error=completion.error, usage=usage)
     try:
-        return PersuaderReply(
-            turn=parse_turn(completion.text), usage=usage, completion=completion
-        )
+        return PersuaderReply(turn=parse_turn(completion.text), usage=usage, completion=completion)
     except MalformedTurnError:
         turn, _ = read_action(completion.text)
         return PersuaderReply(turn=turn, usage=usage, malformed=True, completion=completion)

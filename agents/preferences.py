@@ -19,7 +19,14 @@ from typing import Any
 
 from persuade_env.dialogue import Decision, Dialogue, PersuadeeTurn, ScenarioRecord
 from persuade_env.judges import AttitudeJudge, scores
-from persuade_env.protocols import Judge, Persuader, PersuaderReply, UserModel, persuader_view, user_view
+from persuade_env.protocols import (
+    Judge,
+    Persuader,
+    PersuaderReply,
+    UserModel,
+    persuader_view,
+    user_view,
+)
 from persuade_env.seeding import derive_seed
 from persuade_env.turn_format import render_turn
 

@@ -5,10 +5,11 @@ A benchmark in which one of these does well measures its user model, not persuas
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 
 from persuade_env.dialogue import Dialogue, PersuaderTurn
-from persuade_env.protocols import PersuaderReply
+from persuade_env.protocols import Persuader, PersuaderReply
 from persuade_env.seeding import derive_seed
 
 _NAIVE = (
@@ -36,7 +37,7 @@ _ELSEWHERE = (
 )
 
 
-class _Scripted:
+class _Scripted(ABC):
     """A persuader whose response is a function of the dialogue and the seed."""
 
     def act(self, dialogues: Sequence[Dialogue], seeds: Sequence[int]) -> list[PersuaderReply]:
@@ -46,8 +47,9 @@ class _Scripted:
             for dialogue, seed in zip(dialogues, seeds, strict=True)
         ]
 
+    @abstractmethod
     def say(self, dialogue: Dialogue, seed: int) -> str:
-        raise NotImplementedError
+        """The response."""
 
 
 class SilentPersuader(_Scripted):
@@ -91,7 +93,7 @@ def _draw(options: Sequence[str], seed: int) -> str:
     return options[derive_seed(seed, "say") % len(options)]
 
 
-CONTROLS = {
+CONTROLS: Mapping[str, Callable[[], Persuader]] = {
     "silent": SilentPersuader,
     "naive": NaivePersuader,
     "repeating": RepeatingPersuader,

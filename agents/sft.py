@@ -44,9 +44,7 @@ def sft_examples(records: Sequence[ScenarioRecord], tokenizer: Any) -> list[Exam
                 if turn.analysis
             ]
             if trained:
-                examples.append(
-                    supervised_example(tokenizer, messages[: trained[-1] + 1], trained)
-                )
+                examples.append(supervised_example(tokenizer, messages[: trained[-1] + 1], trained))
     return examples
 
 

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 METRICS = {
     "success": "share of dialogues that ended with `accept`",
     "attitude_gain": "attitude after the last turn minus before the first, Likert points",
-    "win_rate": "share of comparisons with the baseline won on the same scenario and seed, ties half",
+    "win_rate": "share of comparisons with the baseline won, same scenario and seed, ties half",
     "refused": "share of dialogues the persuadee walked away from",
     "turns": "persuader turns per dialogue",
     "words": "words per persuader turn",
@@ -67,7 +68,9 @@ class Row:
             "n": self.n,
             "n_scenarios": self.n_scenarios,
             "metrics": {
-                name: {key: None if math.isnan(x) else round(x, 6) for key, x in asdict(one).items()}
+                name: {
+                    key: None if math.isnan(x) else round(x, 6) for key, x in asdict(one).items()
+                }
                 for name, one in self.metrics.items()
             },
         }
@@ -181,7 +184,7 @@ def _distinct_2(episodes: Sequence[Episode], rng: Any) -> Estimate:
     for episode in episodes:
         found = pairs.setdefault(episode.scenario.id, [])
         for words in _words(episode):
-            found += zip(words, words[1:], strict=False)
+            found += pairwise(words)
     spoken = {scenario: found for scenario, found in pairs.items() if found}
     return clustered_ratio(
         [float(len(set(found))) for found in spoken.values()],
@@ -200,9 +203,7 @@ def _win_rate(
     seed: int,
 ) -> Estimate:
     others = {(e.scenario.id, e.seed): e for e in baseline or () if e.valid}
-    pairs = [
-        (e, others[e.scenario.id, e.seed]) for e in valid if (e.scenario.id, e.seed) in others
-    ]
+    pairs = [(e, others[e.scenario.id, e.seed]) for e in valid if (e.scenario.id, e.seed) in others]
     if not pairs:
         return Estimate(math.nan, math.nan, math.nan)
     wins = [

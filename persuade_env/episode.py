@@ -7,7 +7,7 @@ answer to what a step is.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -55,8 +55,8 @@ class Episode:
     reward_terms: tuple[Mapping[str, float], ...] = ()
     """Weighted terms per persuader turn."""
     malformed_turns: int = 0
-    user_usage: Usage = Usage()
-    persuader_usage: Usage = Usage()
+    user_usage: Usage = field(default_factory=Usage)
+    persuader_usage: Usage = field(default_factory=Usage)
 
     @property
     def scenario(self) -> Scenario:
@@ -176,7 +176,7 @@ def _hear(episode: Episode, reply: PersuaderReply) -> Episode:
     heard = replace(
         episode,
         malformed_turns=episode.malformed_turns + reply.malformed,
-        persuader_usage=_sum(episode.persuader_usage, reply.usage),
+        persuader_usage=episode.persuader_usage + reply.usage,
     )
     if reply.turn is None:
         return replace(heard, stop=EpisodeStop.ERROR, error_kind=_kind(reply.error))
@@ -194,7 +194,9 @@ def _ask(user_model: UserModel, episodes: Sequence[Episode]) -> list[UserReply]:
     except PersuadeError as error:
         return [UserReply(error=error)] * len(episodes)
     if len(answers) != len(episodes):
-        raise UserModelError(f"asked for {len(episodes)} replies, the user model gave {len(answers)}")
+        raise UserModelError(
+            f"asked for {len(episodes)} replies, the user model gave {len(answers)}"
+        )
     return answers
 
 
@@ -206,7 +208,7 @@ def _answer(
     malformed: bool,
     max_turns: int,
 ) -> Episode:
-    heard = replace(heard, user_usage=_sum(heard.user_usage, answer.usage))
+    heard = replace(heard, user_usage=heard.user_usage + answer.usage)
     if answer.turn is None:
         return replace(heard, stop=EpisodeStop.ERROR, error_kind=_kind(answer.error))
     dialogue = heard.dialogue.extended(answer.turn)
@@ -215,9 +217,7 @@ def _answer(
     stop = _STOP_OF[answer.turn.decision]
     if stop is EpisodeStop.NONE and turns >= max_turns:
         stop = EpisodeStop.MAX_TURNS
-    return replace(
-        heard, dialogue=dialogue, stop=stop, reward_terms=(*before.reward_terms, terms)
-    )
+    return replace(heard, dialogue=dialogue, stop=stop, reward_terms=(*before.reward_terms, terms))
 
 
 _STOP_OF = {
@@ -225,12 +225,6 @@ _STOP_OF = {
     Decision.ACCEPT: EpisodeStop.ACCEPTED,
     Decision.REFUSE: EpisodeStop.REFUSED,
 }
-
-
-def _sum(one: Usage, other: Usage) -> Usage:
-    return Usage(
-        one.prompt_tokens + other.prompt_tokens, one.completion_tokens + other.completion_tokens
-    )
 
 
 def _kind(error: PersuadeError | None) -> str:
@@ -271,4 +265,3 @@ def rollout(
             episodes[index] = episode
         running = [index for index in running if not episodes[index].done]
     return episodes
-

@@ -35,6 +35,22 @@ class ChatError(PersuadeError):
     kind = "chat"
 
 
+class ChatUnavailableError(ChatError):
+    """A server that is down, too slow or too busy, also after the retries."""
+
+    kind = "chat_unavailable"
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ChatRejectedError(ChatError):
+    """A server that refuses the request: a wrong key or model, too long a prompt."""
+
+    kind = "chat_rejected"
+
+
 class UserModelError(PersuadeError):
     """A user model could not answer, also after its one repair."""
 

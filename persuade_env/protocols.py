@@ -49,6 +49,8 @@ class Completion:
     logprobs: tuple[float, ...] = ()
     choices: tuple[Mapping[int, float], ...] = ()
     """The model's distribution over the allowed ids at each constrained step."""
+    error: PersuadeError | None = None
+    """Why this prompt alone got no answer; the text is then empty."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,12 @@ class Usage:
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+        )
 
 
 @dataclass(frozen=True)

@@ -48,9 +48,7 @@ def parse_turn(text: str) -> PersuaderTurn:
             f"found {', '.join(names) or 'none'}"
         )
     ends = [*(marker.start() for marker in markers[1:]), len(text)]
-    values = [
-        one_line(text[marker.end() : end]) for marker, end in zip(markers, ends, strict=True)
-    ]
+    values = [one_line(text[marker.end() : end]) for marker, end in zip(markers, ends, strict=True)]
     for name, value in zip(_FIELDS, values, strict=True):
         if not value:
             raise MalformedTurnError(f"the field {name} is empty")
@@ -75,4 +73,6 @@ def read_action(text: str) -> tuple[PersuaderTurn, bool]:
             return PersuaderTurn(response=""), True
         rest = text[spoken[-1].end() :]
         following = _MARKER.search(rest)
-        return PersuaderTurn(response=one_line(rest[: following.start()] if following else rest)), True
+        return PersuaderTurn(
+            response=one_line(rest[: following.start()] if following else rest)
+        ), True

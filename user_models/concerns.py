@@ -51,7 +51,11 @@ LEAVES_AT = 1.5
 _CACHED_TEXTS = 8192
 
 _SETTLED = ("That helps.", "All right, that answers it.", "Good to know.", "That I can work with.")
-_AGREED = ("Then yes, let's do it.", "You've answered what bothered me. I'm in.", "Fine, I'll do it.")
+_AGREED = (
+    "Then yes, let's do it.",
+    "You've answered what bothered me. I'm in.",
+    "Fine, I'll do it.",
+)
 _UNMOVED = ("That doesn't change much for me.", "Maybe. But listen.", "That isn't it.", "Hm.")
 _WORSE = ("Now I like it even less.", "That is just what I was afraid of.", "You make it worse.")
 _LEFT = ("I'd rather stop here.", "No. Let's leave it.", "This goes nowhere. Goodbye.")
@@ -87,8 +91,7 @@ class ConcernsUser:
     def reply(self, dialogues: Sequence[Dialogue], seeds: Sequence[int]) -> list[UserReply]:
         """See `UserModel.reply`. A scenario without a persona with concerns gives an error."""
         heard = [
-            [one_line(turn.response) for turn in dialogue.persuader_turns]
-            for dialogue in dialogues
+            [one_line(turn.response) for turn in dialogue.persuader_turns] for dialogue in dialogues
         ]
         self._embed.remember([text for responses in heard for text in responses])
         return [

@@ -68,7 +68,7 @@ def user_messages(dialogue: Dialogue) -> list[Message]:
 
 
 def render_reply(turn: PersuadeeTurn, digit: str | None = None) -> str:
-    """A persuadee turn as the model writes it, with the attitude rounded unless a digit is given."""
+    """A persuadee turn as the model writes it; its attitude rounded unless a digit is given."""
     return f"{render_state(turn, digit)}\n{one_line(turn.response)}"
 
 
@@ -92,11 +92,13 @@ class StateConstraint:
             for digit in DIGITS
         }
         if len(self.digits) != len(DIGITS):
-            raise UserModelError("this tokenizer does not give the digits 1 to 7 tokens of their own")
+            raise UserModelError(
+                "this tokenizer does not give the digits 1 to 7 tokens of their own"
+            )
         following: dict[tuple[int, ...], set[int]] = {}
         for digit in DIGITS:
             for decision in Decision:
-                if not _consistent(int(digit), decision):
+                if not consistent(int(digit), decision):
                     continue
                 for tone in TONES:
                     line = f"{digit} {decision.value} {tone}\n"
@@ -114,7 +116,8 @@ class StateConstraint:
         return Choice(allowed) if allowed else None
 
 
-def _consistent(digit: int, decision: Decision) -> bool:
+def consistent(digit: int, decision: Decision) -> bool:
+    """Whether somebody at this attitude may take this decision."""
     if decision is Decision.ACCEPT:
         return digit >= LOWEST_ACCEPTING_DIGIT
     if decision is Decision.REFUSE:
@@ -170,26 +173,20 @@ class LearnedUser:
         )
 
     def _read(self, completion: Completion, earlier: Usage | None = None) -> UserReply:
-        usage = Usage(
-            completion.prompt_tokens + (earlier.prompt_tokens if earlier else 0),
-            completion.completion_tokens + (earlier.completion_tokens if earlier else 0),
-        )
+        usage = Usage(completion.prompt_tokens, completion.completion_tokens)
+        usage = usage + earlier if earlier else usage
         state, _, words = completion.text.partition("\n")
         words = one_line(words)
         if completion.stop_reason is StopReason.LENGTH:
-            words = _whole_sentences(words)
+            words = whole_sentences(words)
         fields = state.split()
         if not completion.choices or len(fields) != 3 or not words:
             return UserReply(
                 error=UserModelError(f"the learned user gave no words ({completion.stop_reason})"),
                 usage=usage,
             )
-        attitude = sum(
-            probability * float(self._constraint.digits[token])
-            for token, probability in completion.choices[0].items()
-        )
         turn = PersuadeeTurn(
-            attitude=min(7.0, max(1.0, attitude)),
+            attitude=expected_attitude(completion, self._constraint),
             tone=fields[2],
             decision=Decision(fields[1]),
             response=words,
@@ -197,7 +194,16 @@ class LearnedUser:
         return UserReply(turn=turn, usage=usage)
 
 
-def _whole_sentences(words: str) -> str:
+def expected_attitude(completion: Completion, constraint: StateConstraint) -> float:
+    """The mean of the model's distribution over the seven digits, 1 to 7."""
+    mean = sum(
+        probability * float(constraint.digits[token])
+        for token, probability in completion.choices[0].items()
+    )
+    return min(7.0, max(1.0, mean))  # rounding may leave the scale by a hair
+
+
+def whole_sentences(words: str) -> str:
     """What was said before the token limit cut a sentence off; all of it if there is no end."""
     end = max(words.rfind(mark) for mark in ".?!")
     return words[: end + 1] if end > 0 else words

@@ -45,9 +45,7 @@ class ReservedLayer(DynamicLayer):
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
         batch, heads, _, key_size = key_states.shape
         self._keys = key_states.new_empty((batch, heads, self.capacity, key_size))
-        self._values = value_states.new_empty(
-            (batch, heads, self.capacity, value_states.shape[-1])
-        )
+        self._values = value_states.new_empty((batch, heads, self.capacity, value_states.shape[-1]))
         self.is_initialized = True
 
     def update(

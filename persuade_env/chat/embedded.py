@@ -13,6 +13,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from persuade_env.errors import ChatError
 
@@ -63,7 +64,7 @@ def _convert(folder: Path, target: Path) -> Path:
 
     logger.info("converting the embedded model once, into %s", target)
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=_GGUF)
-    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=_GGUF, dtype=torch.bfloat16)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, gguf_file=_GGUF, dtype=torch.bfloat16)
     # transformers marks a model that was read from GGUF as quantized and then refuses to
     # save it, although its weights are plain tensors by now.
     model.hf_quantizer = None

@@ -30,6 +30,8 @@ def inert(text: str) -> str:
     # Format and control characters (zero-width joiners, bidi overrides, tags) can hide a
     # token from the pattern above or text from a reader; line breaks and tabs are kept.
     visible = "".join(
-        char for char in text if char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cf", "Cs")
+        char
+        for char in text
+        if char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cf", "Cs")
     )
     return _CONTROL.sub(lambda match: f"{match.group()} ", visible)

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from persuade_env.chat.embedded import EMBEDDED
 from persuade_env.chat.transformers import encode_chat, load_model
@@ -150,5 +150,5 @@ def train_lora(
         callbacks=list(callbacks),
     )
     trainer.train()
-    trainer.model.save_pretrained(output)
+    cast(Any, trainer.model).save_pretrained(output)
     return [entry for entry in trainer.state.log_history if "loss" in entry]

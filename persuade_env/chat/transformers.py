@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -74,12 +75,12 @@ def load_model(
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        loaded = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             resolve(model), dtype=dtype or torch.bfloat16, attn_implementation="sdpa"
         )
     except (OSError, ValueError) as error:
         raise ChatError(f"cannot load the model {model!r}: {error}") from error
-    return loaded.to(device)
+    return cast(PreTrainedModel, loaded.to(device))
 
 
 def encode_chat(
@@ -89,9 +90,7 @@ def encode_chat(
     clean = [
         {"role": message["role"], "content": inert(message["content"])} for message in messages
     ]
-    text = tokenizer.apply_chat_template(
-        clean, tokenize=False, add_generation_prompt=reply_follows
-    )
+    text = tokenizer.apply_chat_template(clean, tokenize=False, add_generation_prompt=reply_follows)
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
@@ -187,9 +186,7 @@ class TransformersChat:
             logprobs = torch.log_softmax(logits.float(), dim=-1)
             picked = logprobs.gather(2, ids[:, 1:, None]).squeeze(2)
             width = ids.shape[1]
-            results += [
-                picked[row, width - len(one) :].tolist() for row, one in enumerate(batch)
-            ]
+            results += [picked[row, width - len(one) :].tolist() for row, one in enumerate(batch)]
         return results
 
     def _pad(self, batch: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -303,7 +300,7 @@ class TransformersChat:
         if stop is StopReason.LENGTH and row.limit < max_reply_tokens:
             stop = StopReason.CONTEXT
         return Completion(
-            text=self.tokenizer.decode(row.token_ids, skip_special_tokens=True).strip(),
+            text=str(self.tokenizer.decode(row.token_ids, skip_special_tokens=True)).strip(),
             stop_reason=stop,
             prompt_tokens=len(prompt),
             completion_tokens=len(row.token_ids),

@@ -1,4 +1,4 @@
-"""Reads and checks scenario files. Nothing is dropped silently: a file loads whole or not at all."""
+"""Reads and checks scenario files. Nothing is dropped silently: a file loads whole or fails."""
 
 from __future__ import annotations
 
@@ -59,9 +59,7 @@ def load(path: str | Path, format: str = "persuade_env") -> list[ScenarioRecord]
     return records
 
 
-def check(
-    path: str | Path, format: str = "persuade_env"
-) -> tuple[list[ScenarioRecord], list[str]]:
+def check(path: str | Path, format: str = "persuade_env") -> tuple[list[ScenarioRecord], list[str]]:
     """What can be read of a file, and every error in it, as sentences.
 
     Raises:

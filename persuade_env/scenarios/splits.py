@@ -29,10 +29,7 @@ def split_of(scenario: Scenario) -> str:
     id is placed by its own hash.
     """
     numbered = _NUMBERED.search(scenario.id)
-    if numbered:
-        place = int(numbered.group(1)) + _hash(scenario.domain)
-    else:
-        place = _hash(scenario.id)
+    place = int(numbered[1]) + _hash(scenario.domain) if numbered else _hash(scenario.id)
     return _PATTERN[place % len(_PATTERN)]
 
 

@@ -17,8 +17,8 @@ from typing import Any
 
 from persuade_env.dialogue import (
     Concern,
-    PersuadeeTurn,
     Persona,
+    PersuadeeTurn,
     PersuaderTurn,
     RecordedDialogue,
     ScenarioRecord,
@@ -85,4 +85,8 @@ def _turn(text: str) -> PersuaderTurn | PersuadeeTurn:
             f"field dialog: expected 'persuader: …' or 'persuadee: …', found {text[:60]!r}"
         )
     role, response = match.group(1).lower(), match.group(2)
-    return PersuaderTurn(response=response) if role == "persuader" else PersuadeeTurn(response=response)
+    return (
+        PersuaderTurn(response=response)
+        if role == "persuader"
+        else PersuadeeTurn(response=response)
+    )

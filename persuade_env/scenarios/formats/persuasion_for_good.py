@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from persuade_env.dialogue import (
-    PersuadeeTurn,
     Persona,
+    PersuadeeTurn,
     PersuaderTurn,
     RecordedDialogue,
     ScenarioRecord,

@@ -1,0 +1,51 @@
+"""Finds persuaders by name; a new one needs no registration, only `module:attribute`."""
+
+from __future__ import annotations
+
+from agents.intent_to_strategy import IntentToStrategyPersuader, from_checkpoint
+from agents.scripted import CONTROLS
+from persuade_env.errors import PersuaderError, UnknownNameError
+from persuade_env.protocols import Persuader
+from persuade_env.registry import load_attribute
+
+FORMS = ("prompted", "prompted=MODEL", "checkpoint=FOLDER", "module:attribute")
+"""What `load_agent` takes beside the names of the controls."""
+
+
+def agent_names() -> list[str]:
+    """What `load_agent` takes."""
+    return [*CONTROLS, *FORMS]
+
+
+def load_agent(spec: str | Persuader) -> Persuader:
+    """The persuader that `spec` names.
+
+    Args:
+        spec: a persuader (returned as it is), a control's name, `prompted` (the embedded model
+            without training), `prompted=MODEL` (see `chat_from_spec`), `checkpoint=FOLDER`
+            (a trained one), or `module:attribute`.
+
+    Raises:
+        UnknownNameError: if nothing has that name; it lists what exists.
+        PersuaderError: if what was found is no persuader.
+    """
+    if not isinstance(spec, str):
+        return _checked(spec, type(spec).__name__)
+    name, _, argument = spec.partition("=")
+    if spec in CONTROLS:
+        return CONTROLS[spec]()
+    if name == "prompted":
+        from persuade_env.chat.loading import chat_from_spec
+
+        return IntentToStrategyPersuader(chat_from_spec(argument) if argument else chat_from_spec())
+    if name == "checkpoint":
+        return from_checkpoint(argument)
+    if ":" in name:
+        return _checked(load_attribute(spec, "agent", agent_names()), spec)
+    raise UnknownNameError("agent", spec, agent_names())
+
+
+def _checked(candidate: object, spec: str) -> Persuader:
+    if not isinstance(candidate, Persuader):
+        raise PersuaderError(f"{spec} is no persuader: it has no `act(dialogues, seeds)`")
+    return candidate

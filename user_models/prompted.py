@@ -1,0 +1,145 @@
+"""Any chat model told to play the persuadee.
+
+It is asked for the learned user's format: a line of state, then words. A local model is held
+to it by the same constraint, and its attitude is a mean over the digits; a server's answer is
+parsed, and what can't be read is asked for once more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from persuade_env.dialogue import TONES, Decision, Dialogue, PersuadeeTurn, PersuaderTurn
+from persuade_env.errors import UserModelError
+from persuade_env.protocols import ChatModel, Completion, Message, StopReason, Usage, UserReply
+from persuade_env.seeding import derive_seed
+from persuade_env.turn_format import one_line
+from user_models.learned import (
+    SILENCE,
+    StateConstraint,
+    consistent,
+    expected_attitude,
+    render_reply,
+    whole_sentences,
+)
+
+_STATE = re.compile(
+    r"\s*([1-7])(?:\.\d+)?[\s,;:/|-]+(continue|accept|refuse)[\s,;:/|-]+([a-z]+)\W*\n"
+)
+
+
+class PromptedUser:
+    """Plays the persuadee with a chat model that was not trained for it.
+
+    Args:
+        chat: any chat model; a local one (with a `tokenizer`) is decoded under a constraint.
+        max_reply_tokens: of the state line and the words together.
+    """
+
+    def __init__(
+        self,
+        chat: ChatModel,
+        *,
+        max_reply_tokens: int = 80,
+        temperature: float = 0.8,
+        top_p: float = 0.95,
+    ) -> None:
+        self.chat = chat
+        self._settings: dict[str, Any] = {
+            "max_reply_tokens": max_reply_tokens,
+            "temperature": temperature,
+            "top_p": top_p,
+        }
+        self._constraint: StateConstraint | None = None
+        if hasattr(chat, "tokenizer"):
+            self._constraint = StateConstraint(chat.tokenizer)
+            self._settings["constraint"] = self._constraint
+
+    def reply(self, dialogues: Sequence[Dialogue], seeds: Sequence[int]) -> list[UserReply]:
+        """See `UserModel.reply`. What can't be read is asked for once more with another seed."""
+        replies = [self._read(one) for one in self._generate(dialogues, seeds)]
+        again = [index for index, reply in enumerate(replies) if reply.error is not None]
+        if again:
+            repaired = self._generate(
+                [dialogues[index] for index in again],
+                [derive_seed(seeds[index], "repair") for index in again],
+            )
+            for index, completion in zip(again, repaired, strict=True):
+                replies[index] = self._read(completion, earlier=replies[index].usage)
+        return replies
+
+    def _generate(self, dialogues: Sequence[Dialogue], seeds: Sequence[int]) -> list[Completion]:
+        prompts = [prompted_messages(dialogue) for dialogue in dialogues]
+        return self.chat.generate(prompts, seeds, **self._settings)
+
+    def _read(self, completion: Completion, earlier: Usage | None = None) -> UserReply:
+        usage = Usage(completion.prompt_tokens, completion.completion_tokens)
+        usage = usage + earlier if earlier else usage
+        if completion.error is not None:
+            return UserReply(error=completion.error, usage=usage)
+        found = _STATE.match(completion.text + "\n")
+        words = one_line(completion.text[found.end() :]) if found else ""
+        if completion.stop_reason is StopReason.LENGTH:
+            words = whole_sentences(words)
+        if not found or not words or not consistent(int(found[1]), Decision(found[2])):
+            return UserReply(
+                error=UserModelError(f"unreadable reply: {completion.text[:80]!r}"), usage=usage
+            )
+        attitude = float(found[1])
+        if self._constraint is not None and completion.choices:
+            attitude = expected_attitude(completion, self._constraint)
+        turn = PersuadeeTurn(
+            attitude=attitude,
+            tone=found[3] if found[3] in TONES else "polite",
+            decision=Decision(found[2]),
+            response=words,
+        )
+        return UserReply(turn=turn, usage=usage)
+
+
+def prompted_messages(dialogue: Dialogue) -> list[Message]:
+    """The dialogue as a chat in which an untrained model is told how to be the persuadee."""
+    scenario = dialogue.scenario
+    lines = [
+        f"Play the part of {scenario.persuadee}, a real person, in a talk with "
+        f"{scenario.persuader}. Never leave the part.",
+        f"Situation: {one_line(scenario.background)}",
+        f"{scenario.persuader} wants this: {one_line(scenario.goal)}.",
+    ]
+    if persona := scenario.persona:
+        lines.append(
+            f"You are {', '.join(persona.traits)}. On a scale from 0 to 1 your stubbornness is "
+            f"{persona.stubbornness:.1f}. Your reasons to hesitate:"
+        )
+        lines += [
+            f"- {one_line(one.text)} (Settled by: {one_line(one.settled_by)}. "
+            f"Made worse by: {one_line(one.worsened_by)}.)"
+            for one in persona.concerns
+        ]
+    lines += [
+        f"At first your agreement with the wish is {scenario.initial_attitude:.1f} on a scale from "
+        "1 (firmly against) to 7 (fully convinced). Only words that speak to your reasons raise "
+        "it; flattery, pressure and repetition don't.",
+        "Every reply is two lines. First line: your agreement as a digit from 1 to 7, then "
+        "continue, accept (only from 6) or refuse (only up to 3), then your tone as one of: "
+        f"{', '.join(TONES)}. Second line: what you say, one to three sentences.",
+        "For example:\n3 continue wary\nAnd who pays for that?",
+    ]
+    messages: list[Message] = [{"role": "system", "content": "\n".join(lines)}]
+    for turn in dialogue.turns:
+        if isinstance(turn, PersuaderTurn):
+            messages.append({"role": "user", "content": one_line(turn.response) or SILENCE})
+        else:
+            if len(messages) == 1:
+                messages.append({"role": "user", "content": SILENCE})
+            messages.append({"role": "assistant", "content": render_reply(turn)})
+    return messages
+
+
+def from_spec(argument: str = "") -> PromptedUser:
+    """`prompted` (the embedded model), `prompted=MODEL` or `prompted=URL#MODEL`."""
+    from persuade_env.chat.loading import chat_from_spec
+
+    return PromptedUser(chat_from_spec(argument) if argument else chat_from_spec())
