@@ -14,7 +14,9 @@ from typing import Any, cast
 
 from agents.preferences import Preference
 from persuade_env.chat.checkpoint import adapter_paths, read_checkpoint, save_checkpoint
+from persuade_env.chat.lora import TARGET_MODULES
 from persuade_env.chat.transformers import load_merged, load_tokenizer
+from persuade_env.errors import PersuadeError
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def train_dpo(
         `rewards/accuracies` and TRL's other metrics.
 
     Raises:
-        ValueError: if there are no pairs.
+        PersuadeError: if there are no pairs.
     """
     import torch
     from datasets import Dataset
@@ -66,7 +68,7 @@ def train_dpo(
 
     settings = settings or DPOSettings()
     if not pairs:
-        raise ValueError(
+        raise PersuadeError(
             "there are no preference pairs to train on; simulate more contexts or lower the margin"
         )
     checkpoint = read_checkpoint(sft_folder, "persuader")
@@ -112,7 +114,7 @@ def train_dpo(
         peft_config=LoraConfig(
             r=settings.rank,
             lora_alpha=2 * settings.rank,
-            target_modules="all-linear",
+            target_modules=list(TARGET_MODULES),
             task_type="CAUSAL_LM",
         ),
         callbacks=list(callbacks),

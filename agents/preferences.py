@@ -12,9 +12,11 @@ figure adds up four verdicts; `depth=4, n_paths=1` and `depth=1, n_paths=4` are 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
+from pathlib import Path as FilePath
 from typing import Any
 
 from persuade_env.dialogue import Decision, Dialogue, PersuadeeTurn, ScenarioRecord
@@ -141,6 +143,16 @@ class Preference:
     chosen_ids: tuple[int, ...]
     rejected_ids: tuple[int, ...]
     margin: float
+
+
+def load_preferences(path: FilePath) -> list[Preference]:
+    """The pairs of a JSON Lines file, as they were stored."""
+    pairs = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        ids = {key: tuple(row[key]) for key in ("prompt_ids", "chosen_ids", "rejected_ids")}
+        pairs.append(Preference(**{**row, **ids}))
+    return pairs
 
 
 def contexts_of(records: Sequence[ScenarioRecord]) -> list[Context]:

@@ -34,10 +34,12 @@ def split_of(scenario: Scenario) -> str:
 
 
 def halves(scenarios: Sequence[S]) -> tuple[list[S], list[S]]:
-    """Two disjoint parts of about equal size, by a hash of the id; adding scenarios moves none."""
+    """Two disjoint parts of about equal size, by number and domain; adding scenarios moves none."""
     parts: tuple[list[S], list[S]] = ([], [])
     for scenario in scenarios:
-        parts[_hash("half:" + scenario.id) % 2].append(scenario)
+        numbered = _NUMBERED.search(scenario.id)
+        place = int(numbered[1]) if numbered else _hash(scenario.id)
+        parts[(place + _hash("half:" + scenario.domain)) % 2].append(scenario)
     return parts
 
 

@@ -1,0 +1,342 @@
+"""The `persuade` command."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from experiments.storage import locked
+from persuade_env.errors import PersuadeError, RunError
+from persuade_env.scenarios import SPLITS
+
+app = typer.Typer(
+    help="Trains and benchmarks persuaders against a learned user.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+train_app = typer.Typer(help="Trains one model.", no_args_is_help=True)
+scenarios_app = typer.Typer(help="Checks scenario files.", no_args_is_help=True)
+app.add_typer(train_app, name="train")
+app.add_typer(scenarios_app, name="scenarios")
+
+out = Console()
+err = Console(stderr=True)
+
+RUNS = Path("runs")
+RunFolder = Annotated[Path, typer.Option("--out", help="The run's folder.", show_default=False)]
+Preset = Annotated[str, typer.Option(help="Settings by name: default, smoke.")]
+Seed = Annotated[int, typer.Option(help="Of everything that is drawn.")]
+
+
+def main() -> None:
+    """Runs the command; every error on purpose is one clear line and exit code 1."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    _keep_freed_memory()
+    try:
+        app(standalone_mode=True)
+    except PersuadeError as error:
+        _fail(str(error), 1)
+    except KeyboardInterrupt:
+        _fail("interrupted; finished work is kept, the same command goes on with it", 130)
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        _fail(f"{error.strerror or error}{where}; finished work is kept", 1)
+    except ModuleNotFoundError as error:
+        _fail(f"{error.name} is not installed: pip install 'persuade-env[all]'", 1)
+
+
+def _keep_freed_memory() -> None:
+    """Tells glibc to reuse large blocks rather than hand them back to the system.
+
+    Training allocates and frees hundreds of megabytes per step; without this a sixth of a
+    step on 2 cores went into page faults. Other C libraries have no such call.
+    """
+    if sys.platform != "linux":
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        trim_threshold, mmap_max = -1, -4
+        mallopt(mmap_max, 0)
+        mallopt(trim_threshold, 2**31 - 1)
+
+
+def _fail(message: str, code: int) -> None:
+    err.print(f"[red]error:[/red] {escape(message)}", soft_wrap=True)
+    sys.exit(code)
+
+
+def _quiet() -> None:
+    """Keeps libraries from writing over the progress bars."""
+    import logging
+    import warnings
+
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+@app.command()
+def run(
+    preset: Preset = "default",
+    folder: RunFolder = Path(),
+    seed: Seed = 0,
+    until: Annotated[str | None, typer.Option(help="The last stage to make.")] = None,
+    track: Annotated[bool, typer.Option("--track", help="Log to Weights & Biases.")] = False,
+) -> None:
+    """The main job: user models, SFT, preferences, DPO, benchmark, report.
+
+    Stages whose inputs are unchanged are kept, so a killed run goes on when called again.
+    """
+    from experiments import pipeline
+    from experiments import presets as settings
+    from experiments.benchmark import load_rows
+    from experiments.report import stage_seconds
+    from experiments.tables import terminal_table
+    from persuade_env.errors import UnknownNameError
+
+    _quiet()
+    chosen = replace(settings.preset(preset), seed=seed)
+    if until is not None and until not in pipeline.STAGES:
+        raise UnknownNameError("stage", until, pipeline.STAGES)
+    if folder == Path():
+        folder = RUNS / (preset if seed == 0 else f"{preset}-{seed}")
+    began = time.perf_counter()
+    pipeline.run(folder, chosen, until=until, say=lambda line: err.print(escape(line)))
+    if until not in (None, "report"):
+        return
+    out.print(terminal_table(load_rows(folder / "benchmark")))
+    stages = stage_seconds(folder, pipeline.STAGES)
+    parts = ", ".join(f"{name} {value / 60:.1f}" for name, value in stages.items() if value >= 3)
+    out.print(f"minutes: {sum(stages.values()) / 60:.1f} in all ({parts})", highlight=False)
+    out.print(f"machine: {pipeline.machine()}", highlight=False)
+    err.print(f"this call took {(time.perf_counter() - began) / 60:.1f} minutes")
+    if track:
+        from experiments.tracking import track as log_run
+
+        out.print(f"tracked: {log_run(folder)}", soft_wrap=True, highlight=False)
+    out.print(f"report: {folder / 'report' / 'report.html'}", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def benchmark(
+    agents: Annotated[
+        str,
+        typer.Option(
+            help="Comma-separated: controls, prompted, prompted=MODEL, sft and dpo (of --run), "
+            "checkpoint=FOLDER, module:attribute."
+        ),
+    ],
+    user_models: Annotated[
+        str,
+        typer.Option(
+            help="Comma-separated: concerns, learned and held-out (of --run), learned=FOLDER, "
+            "prompted, prompted=MODEL, module:attribute."
+        ),
+    ] = "concerns",
+    split: Annotated[str, typer.Option(help=f"One of {', '.join(SPLITS)}.")] = "test",
+    scenarios: Annotated[
+        Path | None, typer.Option(help="A scenario file in place of the shipped corpus.")
+    ] = None,
+    run_folder: Annotated[
+        Path, typer.Option("--run", help="The run whose trained models are meant.")
+    ] = RUNS / "default",
+    folder: RunFolder = Path("runs/benchmark"),
+    baseline: Annotated[str, typer.Option(help="The agent that win rates compare with.")] = "sft",
+    episodes: Annotated[int, typer.Option(min=1, help="Dialogues per scenario.")] = 1,
+    max_turns: Annotated[int, typer.Option(min=2, help="Persuader turns per dialogue.")] = 5,
+    batch_size: Annotated[int, typer.Option(min=1, help="Dialogues side by side.")] = 32,
+    seed: Seed = 0,
+) -> None:
+    """Compares persuaders on held-out scenarios; the table also as JSON and Parquet."""
+    from experiments import pipeline, presets
+    from experiments.benchmark import BenchmarkSettings
+    from experiments.stages import Stage, digest
+    from experiments.tables import terminal_table
+    from persuade_env import scenarios as files
+    from persuade_env.registry import load_user_model
+
+    _quiet()
+    records = files.load(scenarios) if scenarios else files.load_corpus(split)
+    agent_specs = {n: pipeline.agent_in(run_folder, n) for n in _names(agents)}
+    user_specs = {n: pipeline.user_model_in(run_folder, n) for n in _names(user_models)}
+    # A name that doesn't exist is worth knowing before the first hour, not after.
+    from agents.registry import load_agent
+
+    for spec in agent_specs.values():
+        load_agent(spec)
+    for spec in user_specs.values():
+        load_user_model(spec)
+    settings = presets.RunSettings(
+        seed=seed,
+        benchmark=BenchmarkSettings(
+            episodes_per_scenario=episodes,
+            max_turns=max_turns,
+            batch_size=batch_size,
+            baseline=baseline,
+        ),
+    )
+    rows: list[Any] = []
+
+    def make(place: Path) -> None:
+        chosen = [record.scenario for record in records]
+        rows.extend(pipeline.benchmark(agent_specs, user_specs, chosen, place, settings))
+
+    checkpoints = {
+        spec: digest(Path(spec.partition("=")[2]))
+        for spec in (*agent_specs.values(), *user_specs.values())
+        if spec.startswith(("checkpoint=", "learned="))
+    }
+    stage = Stage(
+        folder.name,
+        make,
+        {
+            "agents": agent_specs,
+            "user_models": user_specs,
+            "checkpoints": checkpoints,
+            "scenarios": [record.model_dump(mode="json") for record in records],
+            "settings": asdict(settings.benchmark),
+            "seed": seed,
+        },
+    )
+    with locked(folder.parent / f".{folder.name}"):
+        stage.run(folder.parent)
+    from experiments.benchmark import load_rows
+
+    out.print(terminal_table(rows or load_rows(folder)))
+    out.print(f"results: {folder / 'results.json'}, {folder / 'results.parquet'}", soft_wrap=True)
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise typer.BadParameter("name at least one")
+    return names
+
+
+@app.command()
+def show(
+    folder: Annotated[Path, typer.Argument(help="A run's folder.")],
+    dialogues: Annotated[int, typer.Option(min=0, help="Dialogues to print.")] = 2,
+    agent: Annotated[str, typer.Option(help="Whose dialogues.")] = "dpo",
+    user_model: Annotated[str, typer.Option(help="Against whom.")] = "learned",
+    wide: Annotated[bool, typer.Option("--wide", help="Every metric.")] = False,
+) -> None:
+    """Prints a run's table and some of its dialogues."""
+    from experiments.benchmark import load_episodes, load_rows
+    from experiments.tables import terminal_table
+    from persuade_env.envs.rendering import render_ansi
+    from persuade_env.errors import UnknownNameError
+
+    place = folder / "benchmark" if (folder / "benchmark").is_dir() else folder
+    rows = load_rows(place)
+    if not rows:
+        raise RunError(f"no benchmark in {folder}: `persuade run` makes one")
+    out.print(terminal_table(rows, wide=wide))
+    for what, name, known in (
+        ("agent", agent, [row.agent for row in rows]),
+        ("user model", user_model, [row.user_model for row in rows]),
+    ):
+        if dialogues and name not in known:
+            raise UnknownNameError(what, name, list(dict.fromkeys(known)))
+    for episode in load_episodes(place, agent, user_model)[:dialogues] if dialogues else []:
+        out.print()
+        out.print(escape(render_ansi(episode)), highlight=False)
+
+
+@app.command()
+def play(
+    side: Annotated[str, typer.Option(help="Yours: persuader or persuadee.")] = "persuader",
+    user_model: Annotated[str, typer.Option(help="Whom you talk to as persuader.")] = "concerns",
+    agent: Annotated[str, typer.Option(help="Who talks to you as persuadee.")] = "dpo",
+    scenario: Annotated[str | None, typer.Option(help="A scenario's id.")] = None,
+    run_folder: Annotated[
+        Path, typer.Option("--run", help="The run whose trained models are meant.")
+    ] = RUNS / "default",
+    max_turns: Annotated[int, typer.Option(min=2)] = 6,
+    seed: Annotated[int | None, typer.Option(help="For the same dialogue again.")] = None,
+) -> None:
+    """You against a model, in the terminal. An empty line as persuader is silence; Ctrl-D ends."""
+    from experiments import pipeline
+    from experiments.play import play_persuadee, play_persuader
+    from persuade_env.errors import UnknownNameError
+
+    if side == "persuader":
+        play_persuader(
+            out, pipeline.user_model_in(run_folder, user_model), scenario, max_turns, seed
+        )
+    elif side == "persuadee":
+        _quiet()
+        play_persuadee(out, pipeline.agent_in(run_folder, agent), scenario, max_turns, seed)
+    else:
+        raise UnknownNameError("side", side, ["persuader", "persuadee"])
+
+
+def _train(stage: str, preset: str, folder: Path, seed: int) -> None:
+    from experiments import pipeline, presets
+
+    _quiet()
+    if folder == Path():
+        folder = RUNS / (preset if seed == 0 else f"{preset}-{seed}")
+    settings = replace(presets.preset(preset), seed=seed)
+    pipeline.run(folder, settings, until=stage, say=lambda line: err.print(escape(line)))
+    out.print(f"checkpoint: {folder / stage}", soft_wrap=True, highlight=False)
+
+
+@train_app.command("user-model")
+def train_user_model(
+    preset: Preset = "default", folder: RunFolder = Path(), seed: Seed = 0
+) -> None:
+    """The learned user, on half of the training scenarios."""
+    _train("user-model", preset, folder, seed)
+
+
+@train_app.command("sft")
+def train_sft(preset: Preset = "default", folder: RunFolder = Path(), seed: Seed = 0) -> None:
+    """The SFT persuader, with the stages before it."""
+    _train("sft", preset, folder, seed)
+
+
+@train_app.command("dpo")
+def train_dpo(preset: Preset = "default", folder: RunFolder = Path(), seed: Seed = 0) -> None:
+    """The DPO persuader, with the stages before it."""
+    _train("dpo", preset, folder, seed)
+
+
+@scenarios_app.command("check")
+def check_scenarios(
+    file: Annotated[Path, typer.Argument(help="A scenario file, or a data set's file or folder.")],
+    format: Annotated[str, typer.Option(help="Of the file.")] = "persuade_env",
+) -> None:
+    """Every error with file, place, field and what was expected; exit code 1 if there is any."""
+    from persuade_env.scenarios import check
+
+    records, errors = check(file, format)
+    for error in errors:
+        out.print(escape(error), soft_wrap=True, highlight=False)
+    if errors:
+        raise RunError(f"{len(errors)} errors; {len(records)} scenarios are fine")
+    dialogues = sum(len(record.dialogues) for record in records)
+    out.print(f"{len(records)} scenarios, {dialogues} dialogues: all fine")
+
+
+@scenarios_app.command("schema")
+def schema() -> None:
+    """Prints the JSON Schema of a scenario."""
+    from persuade_env.scenarios import json_schema
+
+    sys.stdout.write(json.dumps(json_schema(), indent=1) + "\n")

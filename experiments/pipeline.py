@@ -1,0 +1,348 @@
+"""The main job: user models, SFT, simulated preferences, DPO, benchmark, report.
+
+A run is a folder with one subfolder per stage (`experiments.stages`). Calling it again does
+what is missing and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from agents.dpo import train_dpo
+from agents.intent_to_strategy import from_checkpoint
+from agents.preferences import (
+    Context,
+    SimulatedContext,
+    contexts_of,
+    preferences,
+    simulate,
+)
+from agents.registry import load_agent
+from agents.sft import train_sft
+from experiments.benchmark import Row, run_benchmark
+from experiments.presets import RunSettings
+from experiments.progress import bar, training_bar
+from experiments.stages import Stage, digest
+from experiments.storage import BatchLog, locked, read_json, write_atomically, write_json
+from persuade_env import __version__
+from persuade_env.chat.embedded import resolve
+from persuade_env.dialogue import Scenario, ScenarioRecord
+from persuade_env.errors import RunError
+from persuade_env.protocols import Persuader, UserModel
+from persuade_env.registry import load_user_model
+from persuade_env.scenarios import SPLITS, halves, load_corpus
+from persuade_env.seeding import derive_seed, generator
+from user_models.training import train_user_model
+
+STAGES = (
+    "prepare", "user-model", "held-out", "sft", "preferences", "dpo", "benchmark", "report",
+)  # fmt: skip
+"""What a run goes through, in order; also the names of its subfolders."""
+
+_CHECKPOINTS = {"sft": "sft", "dpo": "dpo"}
+_USER_CHECKPOINTS = {"learned": "user-model", "held-out": "held-out"}
+
+
+def run(
+    root: Path,
+    settings: RunSettings,
+    *,
+    until: str | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Makes what is missing of the run in `root`.
+
+    Args:
+        until: the last stage to make; all of them by default.
+        say: told one line about every stage.
+
+    Raises:
+        RunError: if another process is at work in `root`, or it can't be written.
+    """
+    with locked(root):
+        for stage in _stages(root, settings):
+            made = stage.run(root)
+            say(f"{stage.name}: {'done' if made else 'unchanged, kept'}")
+            if stage.name == until:
+                return
+
+
+@dataclass(frozen=True)
+class RunData:
+    """The scenarios that a run uses."""
+
+    train: list[ScenarioRecord]
+    validation: list[ScenarioRecord]
+    test: list[ScenarioRecord]
+
+    @classmethod
+    def load(cls, settings: RunSettings) -> RunData:
+        return cls(*(load_corpus(split)[: settings.max_scenarios] for split in SPLITS))
+
+
+def _stages(root: Path, settings: RunSettings) -> Any:
+    """The stages one after the other; each one's inputs are known when those before are made."""
+    data = RunData.load(settings)
+    common = {"version": __version__, "base": settings.base, "seed": settings.seed}
+    yield Stage(
+        "prepare",
+        partial(_prepare, settings, data),
+        {**common, "scenarios": _dump([*data.train, *data.validation, *data.test])},
+    )
+    first, second = halves(data.train)
+    for name, part in (("user-model", first), ("held-out", second)):
+        yield Stage(
+            name,
+            partial(_train_user_model, name, part, settings),
+            {**common, "scenarios": _dump(part), "settings": asdict(settings.user_model)},
+        )
+    yield Stage(
+        "sft",
+        partial(_train_sft, data.train, settings),
+        {**common, "scenarios": _dump(data.train), "settings": asdict(settings.sft)},
+    )
+    yield Stage(
+        "preferences",
+        partial(_simulate, root, data.train, settings),
+        {
+            **common,
+            "user_model": digest(root / "user-model"),
+            "sft": digest(root / "sft"),
+            "contexts": [settings.n_contexts, settings.contexts_per_batch],
+            "settings": asdict(settings.preferences),
+        },
+    )
+    yield Stage(
+        "dpo",
+        partial(_train_dpo, root, settings),
+        {
+            **common,
+            "sft": digest(root / "sft"),
+            "preferences": digest(root / "preferences"),
+            "settings": asdict(settings.dpo),
+        },
+    )
+    yield Stage(
+        "benchmark",
+        partial(_benchmark, root, data.test, settings),
+        {
+            **common,
+            "scenarios": _dump(data.test),
+            "checkpoints": {
+                name: digest(root / name) for name in ("user-model", "held-out", "sft", "dpo")
+            },
+            "agents": settings.agents,
+            "user_models": settings.user_models,
+            "settings": asdict(settings.benchmark),
+        },
+    )
+    yield Stage(
+        "report",
+        partial(_report, root),
+        {name: digest(root / name) for name in STAGES[:-1]},
+    )
+
+
+def _dump(records: Sequence[ScenarioRecord]) -> list[dict[str, Any]]:
+    return [record.model_dump(mode="json") for record in records]
+
+
+def _prepare(settings: RunSettings, data: RunData, folder: Path) -> None:
+    resolve(settings.base)  # converts the embedded model, once per machine
+    write_json(folder / "settings.json", asdict(settings))
+    splits = {split: [record.id for record in getattr(data, split)] for split in SPLITS}
+    splits["user-model"], splits["held-out"] = (
+        [record.id for record in half] for half in halves(data.train)
+    )
+    write_json(folder / "splits.json", splits)
+
+
+def _train_user_model(
+    name: str, records: Sequence[ScenarioRecord], settings: RunSettings, folder: Path
+) -> None:
+    log = train_user_model(
+        records,
+        folder,
+        base=settings.base,
+        settings=settings.user_model,
+        seed=derive_seed(settings.seed, name),
+        callbacks=[training_bar(name)],
+    )
+    _keep_log(folder, log)
+
+
+def _train_sft(records: Sequence[ScenarioRecord], settings: RunSettings, folder: Path) -> None:
+    sft = replace(settings.sft, lora=replace(settings.sft.lora, seed=settings.seed))
+    log = train_sft(
+        records, folder, base=settings.base, settings=sft, callbacks=[training_bar("sft")]
+    )
+    _keep_log(folder, log)
+
+
+def _simulate(
+    root: Path, records: Sequence[ScenarioRecord], settings: RunSettings, folder: Path
+) -> None:
+    contexts = _choose(contexts_of(records), settings)
+    size = settings.contexts_per_batch
+    log = BatchLog(folder / "simulated.jsonl")
+    done = log.read()
+    simulated: list[SimulatedContext] = []
+    persuader: Persuader | None = None
+    with bar("preferences", len(contexts), "context") as shown:
+        for start in range(0, len(contexts), size):
+            batch, key = contexts[start : start + size], str(start)
+            if key in done:
+                found = [SimulatedContext.from_json(row) for row in done[key]]
+            else:
+                persuader = persuader or from_checkpoint(root / "sft")
+                found = simulate(
+                    batch,
+                    persuader,
+                    load_user_model(f"learned={root / 'user-model'}"),
+                    settings=settings.preferences,
+                    seed=settings.seed,
+                )
+                log.append(key, [one.to_json() for one in found])
+            simulated += found
+            shown.update(len(batch))
+    pairs = preferences(simulated, settings.preferences)
+    lines = [json.dumps(asdict(pair), ensure_ascii=False) for pair in pairs]
+    write_atomically(folder / "preferences.jsonl", "\n".join([*lines, ""]) if lines else "")
+    candidates = [one for context in simulated for one in context.candidates]
+    write_json(
+        folder / "summary.json",
+        {
+            "contexts": len(simulated),
+            "candidates": len(candidates),
+            "malformed_candidates": sum(one.malformed for one in candidates),
+            "failed_paths": sum(bool(p.error_kind) for one in candidates for p in one.paths),
+            "pairs": len(pairs),
+        },
+    )
+
+
+def _choose(contexts: Sequence[Context], settings: RunSettings) -> list[Context]:
+    """The contexts to simulate at, drawn without replacement by the run's seed."""
+    rng = generator(derive_seed(settings.seed, "contexts"))
+    order = rng.permutation(len(contexts))[: settings.n_contexts]
+    return [contexts[index] for index in order]
+
+
+def _train_dpo(root: Path, settings: RunSettings, folder: Path) -> None:
+    from agents.preferences import load_preferences
+
+    pairs = load_preferences(root / "preferences" / "preferences.jsonl")
+    if not pairs:
+        raise RunError(
+            "the simulated paths gave no clear preference to train DPO on; raise n_contexts or "
+            f"lower the margin (see {root / 'preferences' / 'summary.json'})"
+        )
+    log = train_dpo(
+        pairs,
+        root / "sft",
+        folder,
+        settings=replace(settings.dpo, seed=settings.seed),
+        callbacks=[training_bar("dpo")],
+    )
+    _keep_log(folder, log)
+
+
+def _keep_log(folder: Path, log: Sequence[Mapping[str, Any]]) -> None:
+    """The training log without its clock: the same inputs give the same file."""
+    clocks = ("runtime", "per_second")
+    kept = [{k: v for k, v in one.items() if not k.endswith(clocks)} for one in log]
+    write_json(folder / "log.json", kept)
+
+
+def _benchmark(
+    root: Path, records: Sequence[ScenarioRecord], settings: RunSettings, folder: Path
+) -> None:
+    benchmark(
+        {name: agent_in(root, name) for name in settings.agents},
+        {name: user_model_in(root, name) for name in settings.user_models},
+        [record.scenario for record in records],
+        folder,
+        settings,
+    )
+
+
+def benchmark(
+    agents: Mapping[str, str],
+    user_models: Mapping[str, str],
+    scenarios: Sequence[Scenario],
+    folder: Path,
+    settings: RunSettings,
+) -> list[Row]:
+    """Every agent against every user model, with a progress bar; specs by the name to show."""
+    episodes = (
+        len(agents) * len(user_models) * len(scenarios) * settings.benchmark.episodes_per_scenario
+    )
+    with bar("benchmark", episodes, "dialogue") as shown:
+
+        def progress(pair: str, count: int) -> None:
+            shown.set_postfix_str(pair, refresh=False)
+            shown.update(count)
+
+        return run_benchmark(
+            {name: _agent(spec) for name, spec in agents.items()},
+            {name: _user_model(spec) for name, spec in user_models.items()},
+            scenarios,
+            folder,
+            replace(settings.benchmark, seed=settings.seed),
+            progress,
+        )
+
+
+def _agent(spec: str) -> Callable[[], Persuader]:
+    return lambda: load_agent(spec)
+
+
+def _user_model(spec: str) -> Callable[[], UserModel]:
+    return lambda: load_user_model(spec)
+
+
+def agent_in(root: Path, name: str) -> str:
+    """What `load_agent` is to be given for `name`; `sft` and `dpo` are those of the run."""
+    return f"checkpoint={root / _CHECKPOINTS[name]}" if name in _CHECKPOINTS else name
+
+
+def user_model_in(root: Path, name: str) -> str:
+    """What `load_user_model` is to be given; `learned` and `held-out` are those of the run."""
+    return f"learned={root / _USER_CHECKPOINTS[name]}" if name in _USER_CHECKPOINTS else name
+
+
+def _report(root: Path, folder: Path) -> None:
+    from experiments.report import write_report
+
+    write_report(root, folder / "report.html")
+
+
+def machine() -> str:
+    """Processor, cores, Python: what a published time needs beside it."""
+    import os
+
+    import torch
+
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine()
+    return (
+        f"{device}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+        f"torch {torch.__version__}"
+    )
+
+
+def run_settings(root: Path) -> dict[str, Any]:
+    """The settings that a run was made with.
+
+    Raises:
+        RunError: if there is no run in `root`.
+    """
+    found = read_json(root / "prepare" / "settings.json")
+    if found is None:
+        raise RunError(f"no run in {root}: `persuade run` makes one")
+    return dict(found)

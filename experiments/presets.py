@@ -1,0 +1,71 @@
+"""What a run does: its settings, and the presets that ship."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from agents.dpo import DPOSettings
+from agents.preferences import PreferenceSettings
+from agents.sft import SFTSettings
+from experiments.benchmark import BenchmarkSettings
+from persuade_env.chat.embedded import EMBEDDED
+from persuade_env.chat.lora import LoraSettings
+from persuade_env.errors import UnknownNameError
+from user_models.training import UserModelSettings
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Everything that a run's results depend on, beside code and corpus."""
+
+    base: str = EMBEDDED
+    """The chat model that user models and persuaders start from."""
+    seed: int = 0
+    user_model: UserModelSettings = field(default_factory=UserModelSettings)
+    sft: SFTSettings = field(default_factory=SFTSettings)
+    n_contexts: int = 64
+    """Dialogue contexts at which preferences are simulated."""
+    contexts_per_batch: int = 8
+    """Contexts simulated side by side, and the unit in which they are stored."""
+    preferences: PreferenceSettings = field(default_factory=PreferenceSettings)
+    dpo: DPOSettings = field(default_factory=DPOSettings)
+    benchmark: BenchmarkSettings = field(default_factory=BenchmarkSettings)
+    agents: tuple[str, ...] = (
+        "silent", "naive", "repeating", "flattering", "off-topic", "prompted", "sft", "dpo",
+    )  # fmt: skip
+    user_models: tuple[str, ...] = ("learned", "held-out", "concerns")
+    """`learned` is what preferences are simulated with; `held-out` is a second one, trained
+    on the other half of the training scenarios; nothing is trained against it or `concerns`."""
+    max_scenarios: int | None = None
+    """Only this many scenarios of each split; None for all."""
+
+
+PRESETS: Mapping[str, RunSettings] = MappingProxyType(
+    {
+        "default": RunSettings(),
+        "smoke": RunSettings(
+            user_model=UserModelSettings(epochs=1, lora=LoraSettings(max_steps=3, batch_size=4)),
+            sft=SFTSettings(epochs=1, lora=LoraSettings(max_steps=3, batch_size=4)),
+            n_contexts=4,
+            contexts_per_batch=2,
+            preferences=PreferenceSettings(n_paths=1, depth=1, margin=0.0),
+            dpo=DPOSettings(max_steps=2, batch_size=2),
+            benchmark=BenchmarkSettings(max_turns=2, batch_size=4),
+            max_scenarios=6,
+        ),
+    }
+)
+"""Settings by name."""
+
+
+def preset(name: str) -> RunSettings:
+    """The settings of that name.
+
+    Raises:
+        UnknownNameError: if there are none; it lists what exists.
+    """
+    if name not in PRESETS:
+        raise UnknownNameError("preset", name, list(PRESETS))
+    return PRESETS[name]

@@ -1,0 +1,70 @@
+"""The benchmark's rows for people: in the terminal, and as Markdown for a README."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from experiments.benchmark import Row
+from experiments.statistics import Estimate
+
+HEADINGS = {
+    "success": "success",
+    "attitude_gain": "attitude gain",
+    "win_rate": "win rate",
+    "refused": "refused",
+    "turns": "turns",
+    "words": "words/turn",
+    "distinct_2": "distinct-2",
+    "malformed": "malformed",
+    "invalid": "invalid",
+    "tokens": "tokens",
+    "seconds": "seconds",
+}
+"""Metrics in the order they are shown, and their headings."""
+
+_NARROW = ("success", "attitude_gain", "win_rate", "refused", "malformed")
+
+
+def show(estimate: Estimate, name: str) -> str:
+    """A value with its interval, in the precision that suits the metric."""
+    digits = 0 if name in ("tokens",) else 1 if name in ("words", "turns", "seconds") else 2
+    if math.isnan(estimate.value):
+        return "–"
+    value = f"{estimate.value:.{digits}f}"
+    if math.isnan(estimate.low):
+        return value
+    return f"{value} [{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"
+
+
+def terminal_table(rows: Sequence[Row], *, wide: bool = False) -> Table:
+    """The rows for a terminal; with `wide`, every metric."""
+    names = [name for name in HEADINGS if wide or name in _NARROW]
+    table = Table(caption="95 % intervals, bootstrapped by scenario", caption_justify="left")
+    for heading in ("user model", "agent"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("n", justify="right")
+    for name in names:
+        table.add_column(HEADINGS[name], justify="right", no_wrap=True)
+    last = None
+    for row in rows:
+        if last not in (None, row.user_model):
+            table.add_section()
+        last = row.user_model
+        cells = [show(row.metrics[name], name) for name in names]
+        table.add_row(row.user_model, row.agent, str(row.n), *cells)
+    return table
+
+
+def markdown_table(rows: Sequence[Row]) -> str:
+    """The same rows in Markdown."""
+    names = list(_NARROW)
+    headings = ["user model", "agent", "n", *(HEADINGS[name] for name in names)]
+    lines = ["| " + " | ".join(headings) + " |", "|---" * len(headings) + "|"]
+    for row in rows:
+        cells = [row.user_model, row.agent, str(row.n)]
+        cells += [show(row.metrics[name], name) for name in names]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
