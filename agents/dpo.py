@@ -28,6 +28,7 @@ class DPOSettings:
     learning_rate: float = 5e-5
     rank: int = 16
     batch_size: int = 4
+    """Pairs per optimizer step; they go through the model one at a time to spare memory."""
     epochs: int = 1
     max_steps: int = -1
     """Optimizer steps; -1 for `epochs` passes over the pairs."""
@@ -58,6 +59,7 @@ def train_dpo(
     import torch
     from datasets import Dataset
     from peft import LoraConfig
+    from transformers import PrinterCallback
     from trl import DPOConfig, DPOTrainer
 
     class SampledTokensTrainer(DPOTrainer):
@@ -84,7 +86,8 @@ def train_dpo(
             output_dir=str(adapter / "trainer"),
             beta=settings.beta,
             max_steps=steps,
-            per_device_train_batch_size=settings.batch_size,
+            per_device_train_batch_size=1,
+            gradient_accumulation_steps=settings.batch_size,
             learning_rate=settings.learning_rate,
             warmup_steps=max(1, round(settings.warmup_share * steps)),
             lr_scheduler_type="cosine",
@@ -119,6 +122,7 @@ def train_dpo(
         ),
         callbacks=list(callbacks),
     )
+    trainer.remove_callback(PrinterCallback)  # it prints dictionaries between the bars
     trainer.train()
     cast(Any, trainer.model).save_pretrained(adapter)
     save_checkpoint(folder, "persuader", [*sft_adapters, adapter], base=checkpoint.base)

@@ -47,6 +47,9 @@ class PreferenceSettings:
     """Weight of each further turn of a path, relative to the one before."""
     margin: float = 0.25
     """Pairs whose |R| is below this are dropped."""
+    keep_malformed: bool = False
+    """Also compare candidates that don't follow the format; for runs of a few steps, whose
+    persuader hasn't learned it yet."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +83,10 @@ class Candidate:
     error_kind: str
     paths: tuple[Path, ...]
 
-    @property
-    def usable(self) -> bool:
+    def usable(self, settings: PreferenceSettings) -> bool:
         """Well-formed, with tokens to train on and no failed path."""
         return (
-            not self.malformed
+            (settings.keep_malformed or not self.malformed)
             and not self.error_kind
             and bool(self.token_ids)
             and all(not path.error_kind for path in self.paths)
@@ -239,7 +241,7 @@ def simulate(
         comparisons = tuple(
             Comparison(a, b, _score(walks[place][a], walks[place][b], context, judge, settings))
             for a, b in combinations(range(len(candidates)), 2)
-            if candidates[a].usable and candidates[b].usable
+            if candidates[a].usable(settings) and candidates[b].usable(settings)
         )
         results.append(
             SimulatedContext(

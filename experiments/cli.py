@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import sys
@@ -15,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from experiments.memory import keep_freed_memory
 from experiments.storage import locked
 from persuade_env.errors import PersuadeError, RunError
 from persuade_env.scenarios import SPLITS
@@ -43,7 +43,7 @@ def main() -> None:
     """Runs the command; every error on purpose is one clear line and exit code 1."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    _keep_freed_memory()
+    keep_freed_memory()
     try:
         app(standalone_mode=True)
     except PersuadeError as error:
@@ -57,21 +57,6 @@ def main() -> None:
         _fail(f"{error.name} is not installed: pip install 'persuade-env[all]'", 1)
 
 
-def _keep_freed_memory() -> None:
-    """Tells glibc to reuse large blocks rather than hand them back to the system.
-
-    Training allocates and frees hundreds of megabytes per step; without this a sixth of a
-    step on 2 cores went into page faults. Other C libraries have no such call.
-    """
-    if sys.platform != "linux":
-        return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        trim_threshold, mmap_max = -1, -4
-        mallopt(mmap_max, 0)
-        mallopt(trim_threshold, 2**31 - 1)
-
-
 def _fail(message: str, code: int) -> None:
     err.print(f"[red]error:[/red] {escape(message)}", soft_wrap=True)
     sys.exit(code)
@@ -82,8 +67,10 @@ def _quiet() -> None:
     import logging
     import warnings
 
+    import datasets
     import transformers
 
+    datasets.disable_progress_bars()
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     warnings.filterwarnings("ignore", category=FutureWarning)

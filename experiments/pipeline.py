@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.dpo import train_dpo
-from agents.intent_to_strategy import from_checkpoint
+from agents.intent_to_strategy import IntentToStrategyPersuader
 from agents.preferences import (
     Context,
     SimulatedContext,
@@ -26,6 +26,7 @@ from agents.preferences import (
 from agents.registry import load_agent
 from agents.sft import train_sft
 from experiments.benchmark import Row, run_benchmark
+from experiments.memory import release_freed_memory
 from experiments.presets import RunSettings
 from experiments.progress import bar, training_bar
 from experiments.stages import Stage, digest
@@ -38,6 +39,7 @@ from persuade_env.protocols import Persuader, UserModel
 from persuade_env.registry import load_user_model
 from persuade_env.scenarios import SPLITS, halves, load_corpus
 from persuade_env.seeding import derive_seed, generator
+from user_models.learned import LearnedUser
 from user_models.training import train_user_model
 
 STAGES = (
@@ -68,6 +70,7 @@ def run(
     with locked(root):
         for stage in _stages(root, settings):
             made = stage.run(root)
+            release_freed_memory()
             say(f"{stage.name}: {'done' if made else 'unchanged, kept'}")
             if stage.name == until:
                 return
@@ -90,6 +93,7 @@ def _stages(root: Path, settings: RunSettings) -> Any:
     """The stages one after the other; each one's inputs are known when those before are made."""
     data = RunData.load(settings)
     common = {"version": __version__, "base": settings.base, "seed": settings.seed}
+    limit = {"max_reply_tokens": settings.max_reply_tokens}
     yield Stage(
         "prepare",
         partial(_prepare, settings, data),
@@ -112,6 +116,7 @@ def _stages(root: Path, settings: RunSettings) -> Any:
         partial(_simulate, root, data.train, settings),
         {
             **common,
+            **limit,
             "user_model": digest(root / "user-model"),
             "sft": digest(root / "sft"),
             "contexts": [settings.n_contexts, settings.contexts_per_batch],
@@ -133,6 +138,7 @@ def _stages(root: Path, settings: RunSettings) -> Any:
         partial(_benchmark, root, data.test, settings),
         {
             **common,
+            **limit,
             "scenarios": _dump(data.test),
             "checkpoints": {
                 name: digest(root / name) for name in ("user-model", "held-out", "sft", "dpo")
@@ -194,17 +200,18 @@ def _simulate(
     done = log.read()
     simulated: list[SimulatedContext] = []
     persuader: Persuader | None = None
+    limit = settings.max_reply_tokens
     with bar("preferences", len(contexts), "context") as shown:
         for start in range(0, len(contexts), size):
             batch, key = contexts[start : start + size], str(start)
             if key in done:
                 found = [SimulatedContext.from_json(row) for row in done[key]]
             else:
-                persuader = persuader or from_checkpoint(root / "sft")
+                persuader = persuader or _agent(agent_in(root, "sft"), limit)()
                 found = simulate(
                     batch,
                     persuader,
-                    load_user_model(f"learned={root / 'user-model'}"),
+                    _user_model(user_model_in(root, "learned"), limit)(),
                     settings=settings.preferences,
                     seed=settings.seed,
                 )
@@ -283,6 +290,7 @@ def benchmark(
     episodes = (
         len(agents) * len(user_models) * len(scenarios) * settings.benchmark.episodes_per_scenario
     )
+    limit = settings.max_reply_tokens
     with bar("benchmark", episodes, "dialogue") as shown:
 
         def progress(pair: str, count: int) -> None:
@@ -290,8 +298,8 @@ def benchmark(
             shown.update(count)
 
         return run_benchmark(
-            {name: _agent(spec) for name, spec in agents.items()},
-            {name: _user_model(spec) for name, spec in user_models.items()},
+            {name: _agent(spec, limit) for name, spec in agents.items()},
+            {name: _user_model(spec, limit) for name, spec in user_models.items()},
             scenarios,
             folder,
             replace(settings.benchmark, seed=settings.seed),
@@ -299,12 +307,24 @@ def benchmark(
         )
 
 
-def _agent(spec: str) -> Callable[[], Persuader]:
-    return lambda: load_agent(spec)
+def _agent(spec: str, limit: int | None) -> Callable[[], Persuader]:
+    def load() -> Persuader:
+        agent = load_agent(spec)
+        if limit is not None and isinstance(agent, IntentToStrategyPersuader):
+            return IntentToStrategyPersuader(agent.chat, max_reply_tokens=limit)
+        return agent
+
+    return load
 
 
-def _user_model(spec: str) -> Callable[[], UserModel]:
-    return lambda: load_user_model(spec)
+def _user_model(spec: str, limit: int | None) -> Callable[[], UserModel]:
+    def load() -> UserModel:
+        user_model = load_user_model(spec)
+        if limit is not None and isinstance(user_model, LearnedUser):
+            return LearnedUser(user_model.chat, max_reply_tokens=limit)
+        return user_model
+
+    return load
 
 
 def agent_in(root: Path, name: str) -> str:

@@ -32,6 +32,8 @@ class RunSettings:
     preferences: PreferenceSettings = field(default_factory=PreferenceSettings)
     dpo: DPOSettings = field(default_factory=DPOSettings)
     benchmark: BenchmarkSettings = field(default_factory=BenchmarkSettings)
+    max_reply_tokens: int | None = None
+    """Of persuaders and user models alike; None for what each has by itself."""
     agents: tuple[str, ...] = (
         "silent", "naive", "repeating", "flattering", "off-topic", "prompted", "sft", "dpo",
     )  # fmt: skip
@@ -42,18 +44,21 @@ class RunSettings:
     """Only this many scenarios of each split; None for all."""
 
 
+_A_FEW_STEPS = LoraSettings(max_steps=2, batch_size=1, max_tokens=512)
+
 PRESETS: Mapping[str, RunSettings] = MappingProxyType(
     {
         "default": RunSettings(),
         "smoke": RunSettings(
-            user_model=UserModelSettings(epochs=1, lora=LoraSettings(max_steps=3, batch_size=4)),
-            sft=SFTSettings(epochs=1, lora=LoraSettings(max_steps=3, batch_size=4)),
+            user_model=UserModelSettings(epochs=1, lora=_A_FEW_STEPS),
+            sft=SFTSettings(epochs=1, lora=_A_FEW_STEPS),
             n_contexts=4,
             contexts_per_batch=2,
-            preferences=PreferenceSettings(n_paths=1, depth=1, margin=0.0),
-            dpo=DPOSettings(max_steps=2, batch_size=2),
-            benchmark=BenchmarkSettings(max_turns=2, batch_size=4),
-            max_scenarios=6,
+            max_reply_tokens=24,
+            preferences=PreferenceSettings(n_paths=1, depth=1, margin=0.0, keep_malformed=True),
+            dpo=DPOSettings(max_steps=2, batch_size=2, max_tokens=512),
+            benchmark=BenchmarkSettings(max_turns=2, batch_size=2),
+            max_scenarios=4,
         ),
     }
 )

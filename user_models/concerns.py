@@ -37,9 +37,9 @@ from persuade_env.protocols import UserReply
 from persuade_env.seeding import derive_seed
 from persuade_env.turn_format import one_line
 
-SETTLES = 0.30
+SETTLES = 0.25
 """Cosine similarity from which a response speaks to a concern."""
-WORSENS = 0.40
+WORSENS = 0.30
 """Cosine similarity from which a response is what makes a concern worse."""
 REPEATS = 0.95
 """Cosine similarity from which a response is one that was made before."""

@@ -30,7 +30,7 @@ from user_models.learned import render_reply, render_state, user_messages
 class UserModelSettings:
     """How the learned user is trained."""
 
-    epochs: int = 3
+    epochs: int = 2
     """Each pass rounds half attitudes anew and draws other counterfactual turns."""
     counterfactual_share: float = 0.4
     """Share of dialogues that are cut at a persuader turn which is replaced by one from

@@ -30,9 +30,12 @@ step 1.5 times as long on 2 cores (`docs/performance.md`)."""
 class LoraSettings:
     """How an adapter is trained; the defaults suit the embedded 135M model on 2 cores."""
 
-    learning_rate: float = 5e-4
+    learning_rate: float = 1e-3
     rank: int = 16
-    batch_size: int = 8
+    batch_size: int = 2
+    """Examples per optimizer step."""
+    micro_batch_size: int = 2
+    """Examples in memory at a time; their gradients add up to a batch."""
     max_steps: int = -1
     """Optimizer steps; -1 for one pass over the examples."""
     max_tokens: int = 1024
@@ -110,6 +113,7 @@ def train_lora(
     import torch
     from datasets import Dataset
     from peft import LoraConfig
+    from transformers import PrinterCallback
     from trl import SFTConfig, SFTTrainer
 
     settings = settings or LoraSettings()
@@ -126,7 +130,8 @@ def train_lora(
     config = SFTConfig(
         output_dir=str(output / "trainer"),
         max_steps=steps,
-        per_device_train_batch_size=settings.batch_size,
+        per_device_train_batch_size=min(settings.micro_batch_size, settings.batch_size),
+        gradient_accumulation_steps=max(1, settings.batch_size // settings.micro_batch_size),
         learning_rate=settings.learning_rate,
         warmup_steps=max(1, round(settings.warmup_share * steps)),
         lr_scheduler_type="cosine",
@@ -155,6 +160,7 @@ def train_lora(
         ),
         callbacks=list(callbacks),
     )
+    trainer.remove_callback(PrinterCallback)  # it prints dictionaries between the bars
     trainer.train()
     cast(Any, trainer.model).save_pretrained(output)
     return [entry for entry in trainer.state.log_history if "loss" in entry]

@@ -38,7 +38,10 @@ class PersuasionEnv(gym.Env[str, str]):
     `reset(options={"scenario_id": ...})` picks the scenario.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi", "human"], "render_fps": 1}
+    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+        "render_modes": ["ansi", "human"],
+        "render_fps": 1,
+    }
 
     def __init__(
         self,
@@ -83,7 +86,7 @@ class PersuasionEnv(gym.Env[str, str]):
         observation, info = self._seen(episode)
         return observation, episode.reward, episode.terminated, episode.truncated, info
 
-    def render(self) -> str | None:  # type: ignore[override]
+    def render(self) -> str | None:
         """The dialogue so far: returned in mode `ansi`, written to stdout in mode `human`."""
         if self.render_mode is None:
             gym.logger.warn("render() needs render_mode='ansi' or 'human'")

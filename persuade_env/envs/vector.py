@@ -66,7 +66,7 @@ class PersuasionVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], np.ndarray])
         """The current episode of each sub-environment; empty before the first reset."""
         self._rngs: list[np.random.Generator | None] = [None] * num_envs
 
-    def reset(  # type: ignore[override]
+    def reset(
         self,
         *,
         seed: int | Sequence[int | None] | None = None,
@@ -80,7 +80,7 @@ class PersuasionVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], np.ndarray])
             raise ResetNeeded("the first reset has to reset every sub-environment")
         episodes = self.episodes or [None] * self.num_envs  # type: ignore[list-item]
         infos: dict[str, Any] = {}
-        for index in np.flatnonzero(mask):
+        for index in _where(mask):
             episodes[index] = self._begin(index, seeds[index], options)
             infos = self._add_info(infos, self.world.info(episodes[index]), index)
         self.episodes = episodes
@@ -95,10 +95,10 @@ class PersuasionVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], np.ndarray])
         ended = np.array([episode.done for episode in self.episodes])
         if ended.any() and self.autoreset_mode is AutoresetMode.DISABLED:
             raise ResetNeeded(
-                f"sub-environments {np.flatnonzero(ended).tolist()} have ended; reset them with "
+                f"sub-environments {_where(ended)} have ended; reset them with "
                 "reset(options={'reset_mask': ...})"
             )
-        running = np.flatnonzero(~ended)
+        running = _where(~ended)
         moved = step(
             [self.episodes[index] for index in running],
             [self.world.hear(actions[index]) for index in running],
@@ -108,7 +108,7 @@ class PersuasionVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], np.ndarray])
         )
         for index, episode in zip(running, moved, strict=True):
             self.episodes[index] = episode
-        for index in np.flatnonzero(ended):  # NEXT_STEP: the action is ignored
+        for index in _where(ended):  # NEXT_STEP: the action is ignored
             self.episodes[index] = self._begin(index, None, {})
         return self._results()
 
@@ -128,7 +128,7 @@ class PersuasionVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], np.ndarray])
             infos = self._add_info(infos, self.world.info(self.episodes[index]), index)
         return self._observations(), rewards, terminated, truncated, infos
 
-    def render(self) -> tuple[str, ...] | None:  # type: ignore[override]
+    def render(self) -> tuple[str, ...] | None:
         """Every dialogue so far, in mode `ansi`."""
         if self.render_mode != "ansi":
             return None
@@ -163,3 +163,7 @@ class PersuasionVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], np.ndarray])
                 f"options['reset_mask'] must have shape ({self.num_envs},) and mark at least one"
             )
         return mask
+
+
+def _where(mask: np.ndarray) -> list[int]:
+    return [int(index) for index in np.flatnonzero(mask)]
