@@ -7,8 +7,8 @@ persona of n concerns, stubbornness s and initial attitude a0:
 - A response settles the open concern it is most similar to, if that similarity reaches
   `SETTLES` and no concern's `worsened_by` is nearer. The attitude then rises by
   (1 - 0.4 s) * (7 - a0) / n: all concerns settled make most people accept.
-- A response that is nearest to what makes a concern worse, at `WORSENS` or more, costs
-  0.5 (1 + s) and is fruitless.
+- A response that is nearer to what makes a concern worse than to what settles it, at
+  `WORSENS` or more, costs 0.5 (1 + s) and is fruitless.
 - Anything else is fruitless and costs 0.1 (1 + s): flattery, pushing, silence, another
   subject, words that were said before. There is no way to be liked into agreement.
 - `accept` at 5.5. After `PATIENCE` fruitless turns in a row, or at 1.5, each further
@@ -126,8 +126,10 @@ def _hear(mind: _Mind, state: _State, response: np.ndarray, earlier: Sequence[np
     stubbornness = mind.persona.stubbornness
     state.settled_now, state.worsened_now = None, False
     repeated = any(float(response @ one) >= REPEATS for one in earlier)
-    worse = float((mind.worsens @ response).max())
     similarities = mind.settles @ response
+    worsening = mind.worsens @ response
+    # Both speak of the same thing; which of them was said is what counts.
+    worse = float(np.where(worsening > similarities, worsening, 0.0).max())
     best = max(state.open, key=lambda index: similarities[index], default=None)
     if not repeated and best is not None and similarities[best] >= max(SETTLES, worse):
         state.settled_now = best

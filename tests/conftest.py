@@ -1,0 +1,24 @@
+"""The embedded model, loaded once for all tests that need a real one."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+os.environ.setdefault("WANDB_MODE", "offline")
+
+
+@pytest.fixture(scope="session")
+def chat():
+    """The embedded model as it ships: bf16, packed for the CPU."""
+    from persuade_env.chat.loading import chat_from_spec
+
+    return chat_from_spec()
+
+
+@pytest.fixture(scope="session")
+def tokenizer():
+    from persuade_env.chat.transformers import load_tokenizer
+
+    return load_tokenizer()

@@ -1,0 +1,51 @@
+import pytest
+
+from persuade_env.chat.checkpoint import read_checkpoint, save_checkpoint
+from persuade_env.chat.lora import IGNORED, supervised_example
+from persuade_env.errors import ChatError
+
+CHAT = [
+    {"role": "system", "content": "You are Bo."},
+    {"role": "user", "content": "Come camping."},
+    {"role": "assistant", "content": "3 continue wary\nWith whose tent?"},
+    {"role": "user", "content": "Mine."},
+    {"role": "assistant", "content": "6 accept warm\nThen yes."},
+]
+
+
+def trained_text(example, tokenizer):
+    kept = [
+        token
+        for token, label in zip(example.input_ids, example.labels, strict=True)
+        if label != IGNORED
+    ]
+    assert all(
+        label in (IGNORED, token)
+        for token, label in zip(example.input_ids, example.labels, strict=True)
+    )
+    return tokenizer.decode(kept)
+
+
+def test_the_loss_sees_the_named_messages_and_their_end(tokenizer):
+    example = supervised_example(tokenizer, CHAT, [4])
+    assert trained_text(example, tokenizer) == "6 accept warm\nThen yes.<|im_end|>"
+    both = supervised_example(tokenizer, CHAT, [2, 4])
+    assert trained_text(both, tokenizer).count("<|im_end|>") == 2
+
+
+def test_the_loss_can_stop_after_the_state(tokenizer):
+    example = supervised_example(tokenizer, CHAT, [4], only_first_characters={4: len("6 accept")})
+    assert trained_text(example, tokenizer) == "6 accept"
+
+
+def test_a_checkpoint_is_read_back_and_its_role_is_checked(tmp_path):
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    for name in ("adapter_model.safetensors", "adapter_config.json"):
+        (adapter / name).write_text("{}")
+    saved = save_checkpoint(tmp_path / "sft", "persuader", [adapter])
+    assert read_checkpoint(tmp_path / "sft", "persuader") == saved
+    with pytest.raises(ChatError, match="holds a persuader, not a user_model"):
+        read_checkpoint(tmp_path / "sft", "user_model")
+    with pytest.raises(ChatError, match="no checkpoint"):
+        read_checkpoint(tmp_path, "persuader")

@@ -1,0 +1,64 @@
+"""The readers on the real public files."""
+
+import json
+
+import pytest
+
+from persuade_env.scenarios import check
+from tests.helpers import SHARED_DATA
+
+needs_data = pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="public data is not here")
+
+
+def find(pattern: str):
+    found = sorted(SHARED_DATA.rglob(pattern))
+    assert found, pattern
+    return found
+
+
+@needs_data
+def test_persuasion_for_good_with_donations_and_traits():
+    folder = find("full_dialog.csv")[0].parent
+    records, errors = check(folder, "persuasion_for_good")
+    assert errors == []
+    assert len(records) == 820
+    gave = [record.dialogues[0].outcome_label for record in records]
+    assert sum(bool(one) for one in gave) / len(gave) == pytest.approx(0.54, abs=0.02)
+    assert all(record.persona and record.persona.traits for record in records)
+
+
+@needs_data
+def test_ctompersu_loses_nothing():
+    records, errors = [], []
+    for path in find("*.json*"):
+        text = path.read_text(encoding="utf-8")
+        if '"preventive"' in text or '"generative"' in text:
+            found, wrong = check(path, "ctompersu")
+            records += found
+            errors += wrong
+    assert errors == []
+    assert len(records) >= 400
+    assert all(record.dialogues for record in records)
+
+
+@needs_data
+def test_daily_persuasion_keeps_every_session():
+    paths = [p for p in find("*.json*") if '"session_1"' in p.read_text(encoding="utf-8")]
+    assert paths
+    for path in paths:
+        records, errors = check(path, "daily_persuasion")
+        assert errors == []
+        assert records
+        for record in records:
+            assert record.strategies
+            assert record.dialogues
+            assert any(turn.strategy for one in record.dialogues for turn in one.turns[:1])
+
+
+def test_a_broken_record_is_named_and_the_rest_is_read(tmp_path):
+    path = tmp_path / "daily.json"
+    path.write_text(json.dumps([{"scenario": {}, "dialog": {}}]))
+    records, errors = check(path, "daily_persuasion")
+    assert records == []
+    assert errors
+    assert str(path) in errors[0]
