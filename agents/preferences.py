@@ -39,7 +39,7 @@ class PreferenceSettings:
 
     n_candidates: int = 2
     """Candidate turns per context; every two of them are compared."""
-    n_paths: int = 2
+    n_paths: int = 1
     """Simulated continuations per candidate, each with its own seed."""
     depth: int = 2
     """Persuader turns per path, the candidate included."""

@@ -23,20 +23,48 @@ from persuade_env.dialogue import (
     ScenarioRecord,
 )
 from persuade_env.seeding import derive_seed, generator
-from user_models.learned import render_reply, render_state, user_messages
+from user_models.learned import render_reply, user_messages
+
+
+_IDLE = (
+    "You have such good taste, it shows in everything you do.",
+    "I've always looked up to you, you know that.",
+    "What a lovely voice you have when you are thinking.",
+    "Someone as sharp as you doesn't need me to explain anything.",
+    "Oh please, please, please. Do it for me.",
+    "There is nothing to think about. Say yes and we're done.",
+    "Everybody else has agreed already, only you are missing.",
+    "I won't leave until you agree.",
+    "You will be sorry if you don't, mark my words.",
+    "It is simply the best thing to do, believe me.",
+    "Have you tried the plum cake at the corner? It was still warm.",
+    "My cousin got a parrot that can say the alphabet backwards.",
+    "They forecast fog for the whole week, can you imagine?",
+    "I read that octopuses have three hearts.",
+    "Anyway. How is your mother?",
+    "It's important. It really is very, very important.",
+)
+"""Flattery, pushing and small talk: said to anybody about anything, they give no reason. None
+of them is a line of the benchmark's controls."""
+
+_SILENCE, _SMALL_TALK, _REPETITION = 0.15, 0.25, 0.15
+"""How often a fruitless turn is of these kinds; otherwise it is a turn from another scenario."""
 
 
 @dataclass(frozen=True)
 class UserModelSettings:
     """How the learned user is trained."""
 
-    epochs: int = 2
+    epochs: int = 3
     """Each pass rounds half attitudes anew and draws other counterfactual turns."""
-    counterfactual_share: float = 0.4
-    """Share of dialogues that are cut at a persuader turn which is replaced by one from
-    another scenario: such a turn speaks to nothing, so it must not move the attitude.
-    Only the attitude and the decision that follow it are trained on."""
-    lora: LoraSettings = field(default_factory=LoraSettings)
+    counterfactual_share: float = 0.5
+    """Share of dialogues that are cut at a persuader turn which is replaced by a fruitless one:
+    from another scenario, silence, small talk, or said before. It gives no reason, so it must
+    not raise the attitude. Such dialogues train states alone, which also balances
+    the few tokens of a state against the many words."""
+    lora: LoraSettings = field(
+        default_factory=lambda: LoraSettings(learning_rate=7e-4, batch_size=1)
+    )
 
 
 def user_examples(
@@ -61,24 +89,20 @@ def user_examples(
             for recorded in record.dialogues:
                 rng = generator(derive_seed(seed, epoch, record.id, recorded.id))
                 turns = list(recorded.turns)
-                cut = None
-                if foreign and rng.random() < settings.counterfactual_share:
-                    cut = _counterfactual(record, turns, foreign, rng)
-                examples.append(_example(record, turns, cut, tokenizer, rng))
+                cut = bool(foreign) and rng.random() < settings.counterfactual_share
+                if cut:
+                    _make_fruitless(record, turns, foreign, rng)
+                examples.append(_example(record, turns, tokenizer, rng, states_only=cut))
     return examples
 
 
-def _counterfactual(
+def _make_fruitless(
     record: ScenarioRecord,
     turns: list[PersuaderTurn | PersuadeeTurn],
     foreign: Sequence[PersuaderTurn],
     rng: np.random.Generator,
-) -> int:
-    """Replaces one persuader turn, and the state that answers it; cuts what follows, in place.
-
-    Returns:
-        The index of the persuadee turn of which only the state is true.
-    """
+) -> None:
+    """Replaces one persuader turn, and the state that answers it; cuts what follows, in place."""
     places = [
         place
         for place, turn in enumerate(turns[:-1])
@@ -91,20 +115,33 @@ def _counterfactual(
             before = turn.attitude
     # Half the time it costs half a point: being talked past is not neutral.
     after = max(MIN_ATTITUDE, before - 0.5 * float(rng.integers(2)))
-    tone = ("confused", "annoyed", "impatient", "skeptical")[int(rng.integers(4))]
-    turns[place] = foreign[int(rng.integers(len(foreign)))]
+    earlier = [turn for turn in turns[:place] if isinstance(turn, PersuaderTurn)]
+    turns[place] = _fruitless(earlier, foreign, rng)
     turns[place + 1 :] = [
-        PersuadeeTurn(attitude=after, tone=tone, decision=Decision.CONTINUE, response="...")
+        PersuadeeTurn(attitude=after, tone="skeptical", decision=Decision.CONTINUE, response="...")
     ]
-    return place + 1
+
+
+def _fruitless(
+    earlier: Sequence[PersuaderTurn], foreign: Sequence[PersuaderTurn], rng: np.random.Generator
+) -> PersuaderTurn:
+    kind = rng.random()
+    if kind < _SILENCE:
+        return PersuaderTurn(response="")
+    if kind < _SILENCE + _SMALL_TALK:
+        return PersuaderTurn(response=_IDLE[int(rng.integers(len(_IDLE)))])
+    if kind < _SILENCE + _SMALL_TALK + _REPETITION and earlier:
+        return earlier[int(rng.integers(len(earlier)))]
+    return foreign[int(rng.integers(len(foreign)))]
 
 
 def _example(
     record: ScenarioRecord,
     turns: Sequence[PersuaderTurn | PersuadeeTurn],
-    state_only: int | None,
     tokenizer: Any,
     rng: np.random.Generator,
+    *,
+    states_only: bool,
 ) -> Example:
     dialogue = Dialogue(scenario=record.scenario, turns=tuple(turns))
     messages = user_messages(dialogue)
@@ -113,9 +150,8 @@ def _example(
     for index, turn in zip(assistant, dialogue.persuadee_turns, strict=True):
         digit = _rounded(turn, rng)
         content = render_reply(turn, digit)
-        if state_only is not None and index == assistant[-1]:
-            content = render_state(turn, digit)
-            partial[index] = len(content) - len(turn.tone) - 1
+        if states_only:  # up to the tone, which for a fruitless turn is made up
+            partial[index] = len(f"{digit} {turn.decision.value}")
         messages[index] = {"role": "assistant", "content": content}
     trained = [
         index

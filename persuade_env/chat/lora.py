@@ -34,7 +34,7 @@ class LoraSettings:
     rank: int = 16
     batch_size: int = 2
     """Examples per optimizer step."""
-    micro_batch_size: int = 2
+    micro_batch_size: int = 1
     """Examples in memory at a time; their gradients add up to a batch."""
     max_steps: int = -1
     """Optimizer steps; -1 for one pass over the examples."""

@@ -84,9 +84,10 @@ def test_only_the_persuadee_is_learned(examples, tokenizer):
 
 
 def test_counterfactual_turns_teach_the_state_and_no_words(examples, tokenizer):
-    cut = [text for text in (trained(one, tokenizer) for one in examples) if "..." in text]
-    assert cut == []
-    bare = [t for t in (trained(one, tokenizer) for one in examples) if t.endswith("continue")]
+    texts = [trained(one, tokenizer) for one in examples]
+    assert not any("..." in text for text in texts)
+    bare = [text for text in texts if text.endswith("continue")]
+    assert not any("\n" in text for text in bare)
     assert 0.3 < len(bare) / len(examples) < 0.7
 
 
