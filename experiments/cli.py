@@ -30,7 +30,8 @@ scenarios_app = typer.Typer(help="Checks scenario files.", no_args_is_help=True)
 app.add_typer(train_app, name="train")
 app.add_typer(scenarios_app, name="scenarios")
 
-out = Console()
+_TABLE_WIDTH = 132  # also where there is no terminal: a cut table says nothing
+out = Console(width=max(_TABLE_WIDTH, Console().width))
 err = Console(stderr=True)
 
 RUNS = Path("runs")

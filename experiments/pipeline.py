@@ -86,7 +86,11 @@ class RunData:
 
     @classmethod
     def load(cls, settings: RunSettings) -> RunData:
-        return cls(*(load_corpus(split)[: settings.max_scenarios] for split in SPLITS))
+        return cls(
+            load_corpus("train")[: settings.max_train_scenarios],
+            load_corpus("validation"),
+            load_corpus("test")[: settings.max_test_scenarios],
+        )
 
 
 def _stages(root: Path, settings: RunSettings) -> Any:

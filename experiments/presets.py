@@ -40,8 +40,10 @@ class RunSettings:
     user_models: tuple[str, ...] = ("learned", "held-out", "concerns")
     """`learned` is what preferences are simulated with; `held-out` is a second one, trained
     on the other half of the training scenarios; nothing is trained against it or `concerns`."""
-    max_scenarios: int | None = None
-    """Only this many scenarios of each split; None for all."""
+    max_train_scenarios: int | None = None
+    """Only this many training scenarios; None for all."""
+    max_test_scenarios: int | None = None
+    """Only this many test scenarios; None for all."""
 
 
 _A_FEW_STEPS = LoraSettings(max_steps=2, batch_size=1, max_tokens=512)
@@ -57,8 +59,9 @@ PRESETS: Mapping[str, RunSettings] = MappingProxyType(
             max_reply_tokens=24,
             preferences=PreferenceSettings(n_paths=1, depth=1, margin=0.0, keep_malformed=True),
             dpo=DPOSettings(max_steps=2, batch_size=2, max_tokens=512),
-            benchmark=BenchmarkSettings(max_turns=2, batch_size=2),
-            max_scenarios=4,
+            benchmark=BenchmarkSettings(max_turns=1, batch_size=2),
+            max_train_scenarios=8,
+            max_test_scenarios=2,
         ),
     }
 )

@@ -25,7 +25,6 @@ from persuade_env.dialogue import (
 from persuade_env.seeding import derive_seed, generator
 from user_models.learned import render_reply, user_messages
 
-
 _IDLE = (
     "You have such good taste, it shows in everything you do.",
     "I've always looked up to you, you know that.",

@@ -1,0 +1,170 @@
+"""A smoke-sized run from end to end: killed, resumed, reported, tracked."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from experiments.benchmark import load_rows
+from experiments.pipeline import STAGES
+from experiments.presets import PRESETS
+from persuade_env.errors import RunError
+
+pytestmark = pytest.mark.slow
+
+COMMAND = [sys.executable, "-c", "from experiments.cli import main; main()"]
+RESULTS = ("benchmark/results.json", "benchmark/results.parquet", "preferences/preferences.jsonl")
+
+
+def start(folder: Path, *more: str) -> subprocess.Popen:
+    arguments = ["run", "--preset", "smoke", "--out", str(folder), *more]
+    return subprocess.Popen(
+        [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """A finished run and what it printed."""
+    folder = tmp_path_factory.mktemp("run") / "smoke"
+    process = start(folder)
+    printed, _ = process.communicate()
+    assert process.returncode == 0, printed[-3000:]
+    return folder, printed
+
+
+def test_it_prints_its_table_and_names_its_report(undisturbed):
+    folder, printed = undisturbed
+    assert "attitude gain" in printed
+    assert f"report: {folder / 'report' / 'report.html'}" in printed
+    settings = PRESETS["smoke"]
+    rows = load_rows(folder / "benchmark")
+    assert {(row.agent, row.user_model) for row in rows} == {
+        (agent, user) for agent in settings.agents for user in settings.user_models
+    }
+
+
+def test_a_second_call_does_nothing(undisturbed):
+    folder, _ = undisturbed
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    process = start(folder)
+    printed, _ = process.communicate()
+    assert printed.count("unchanged, kept") == len(STAGES)
+    after = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    assert {p for p in after if after[p] != before.get(p)} <= {folder / ".lock"}
+
+
+def test_killed_in_every_stage_it_ends_with_the_same_results(undisturbed, tmp_path):
+    folder = tmp_path / "smoke"
+    for stage in STAGES:
+        process = start(folder)
+        begun, done = folder / stage / "begun.json", folder / stage / "done.json"
+        while not begun.exists():
+            assert process.poll() is None, process.communicate()[0][-3000:]
+            time.sleep(0.01)
+        # In the middle where the stage leaves traces of its progress, else at its beginning.
+        logs = {"benchmark": "episodes/*.jsonl", "preferences": "simulated.jsonl"}.get(stage)
+        while logs and not list((folder / stage).glob(logs)) and not done.exists():
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+    process = start(folder)
+    printed, _ = process.communicate()
+    assert process.returncode == 0, printed[-3000:]
+    expected, _ = undisturbed
+    for name in RESULTS:
+        assert (folder / name).read_bytes() == (expected / name).read_bytes(), name
+
+
+def test_ctrl_c_is_one_clear_line(tmp_path):
+    process = start(tmp_path / "smoke")
+    while not (tmp_path / "smoke" / "user-model" / "begun.json").exists():
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    printed, _ = process.communicate()
+    assert process.returncode == 130
+    assert "interrupted; finished work is kept" in printed
+    assert "Traceback" not in printed
+
+
+def test_the_report_is_one_file_that_escapes_what_was_said(undisturbed, tmp_path):
+    import shutil
+
+    from experiments.report import write_report
+
+    folder = tmp_path / "copy"
+    shutil.copytree(undisturbed[0], folder)
+    for path in (folder / "benchmark" / "episodes").glob("*.jsonl"):
+        path.write_text(path.read_text().replace('"response": "', '"response": "<script>x'))
+    write_report(folder, tmp_path / "report.html")
+    html = (tmp_path / "report.html").read_text()
+    assert "<script" not in html
+    assert "&lt;script&gt;x" in html
+    assert "http://" not in html.replace("http://www.w3.org", "")
+    assert html.count("data:image/svg+xml") == 3
+    with pytest.raises(RunError, match="no benchmark yet"):
+        write_report(tmp_path, tmp_path / "none.html")
+
+
+def read_wandb(path: Path):
+    """The records of an offline run: LevelDB's log format around protocol buffers."""
+    from wandb.proto import wandb_internal_pb2 as pb
+
+    data, place, record = path.read_bytes(), 7, b""
+    while place + 7 <= len(data):
+        left = 32768 - place % 32768
+        if left < 7:
+            place += left
+            continue
+        length = int.from_bytes(data[place + 4 : place + 6], "little")
+        kind = data[place + 6]
+        record += data[place + 7 : place + 7 + length]
+        place += 7 + length
+        if kind in (1, 4):  # a whole record, or the last part of one
+            yield pb.Record.FromString(record)
+            record = b""
+
+
+def test_an_offline_run_is_tracked_and_read_back(undisturbed):
+    from experiments.tracking import track
+
+    folder, _ = undisturbed
+    place = track(folder)
+    assert place.name.startswith("offline-run-")
+    (log,) = place.glob("*.wandb")
+    config, history, summary = {}, defaultdict(list), {}
+    for record in read_wandb(log):
+        for item in record.run.config.update:
+            config[item.key or ".".join(item.nested_key)] = json.loads(item.value_json)
+        for item in record.history.item:
+            key = item.key or ".".join(item.nested_key)
+            history[key].append(json.loads(item.value_json))
+        for item in record.summary.update:
+            summary[item.key or ".".join(item.nested_key)] = json.loads(item.value_json)
+    assert config["n_contexts"] == PRESETS["smoke"].n_contexts
+    logged = json.loads((folder / "sft" / "log.json").read_text())
+    assert history["sft/loss"] == pytest.approx([one["loss"] for one in logged])
+    assert "dpo/rewards/margins" in history
+    (row,) = [
+        row
+        for row in load_rows(folder / "benchmark")
+        if (row.agent, row.user_model) == ("sft", "learned")
+    ]
+    expected = row.metrics["attitude_gain"].value
+    assert summary["learned/sft/attitude_gain"] == pytest.approx(expected)
+    tables = {
+        name: json.loads(path.read_text())
+        for path in place.rglob("*.table.json")
+        for name in ("benchmark", "dialogues")
+        if name in path.name
+    }
+    assert len(tables["benchmark"]["data"]) == len(load_rows(folder / "benchmark"))
+    assert "starts at attitude" in str(tables["dialogues"]["data"])
