@@ -296,6 +296,13 @@ def load_rows(folder: Path) -> list[Row]:
     return [Row.from_json(one) for one in read_json(folder / "results.json") or []]
 
 
+def load_seconds(folder: Path) -> dict[str, float]:
+    """Seconds per dialogue by `AGENT--USER_MODEL`, as measured when they were played."""
+    n = {f"{row.agent}--{row.user_model}": row.n for row in load_rows(folder)}
+    timings = read_json(folder / "timings.json") or {}
+    return {pair: time / n[pair] for pair, time in timings.items() if n.get(pair)}
+
+
 def load_episodes(folder: Path, agent: str, user_model: str) -> list[Episode]:
     """The stored dialogues of one agent against one user model."""
     batches = BatchLog(folder / "episodes" / f"{agent}--{user_model}.jsonl").read()

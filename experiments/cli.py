@@ -34,6 +34,7 @@ _TABLE_WIDTH = 132  # also where there is no terminal: a cut table says nothing
 out = Console(width=max(_TABLE_WIDTH, Console().width))
 err = Console(stderr=True)
 
+_INTERRUPTED = 130
 RUNS = Path("runs")
 RunFolder = Annotated[Path, typer.Option("--out", help="The run's folder.", show_default=False)]
 Preset = Annotated[str, typer.Option(help="Settings by name: default, smoke.")]
@@ -46,11 +47,15 @@ def main() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     keep_freed_memory()
     try:
-        app(standalone_mode=True)
+        app()
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:  # typer's own answer to Ctrl-C says nothing
+            _fail(
+                "interrupted; finished work is kept, the same command goes on with it", _INTERRUPTED
+            )
+        raise
     except PersuadeError as error:
         _fail(str(error), 1)
-    except KeyboardInterrupt:
-        _fail("interrupted; finished work is kept, the same command goes on with it", 130)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         _fail(f"{error.strerror or error}{where}; finished work is kept", 1)
@@ -92,7 +97,7 @@ def run(
     """
     from experiments import pipeline
     from experiments import presets as settings
-    from experiments.benchmark import load_rows
+    from experiments.benchmark import load_rows, load_seconds
     from experiments.report import stage_seconds
     from experiments.tables import terminal_table
     from persuade_env.errors import UnknownNameError
@@ -107,7 +112,8 @@ def run(
     pipeline.run(folder, chosen, until=until, say=lambda line: err.print(escape(line)))
     if until not in (None, "report"):
         return
-    out.print(terminal_table(load_rows(folder / "benchmark")))
+    place = folder / "benchmark"
+    out.print(terminal_table(load_rows(place), load_seconds(place)))
     stages = stage_seconds(folder, pipeline.STAGES)
     parts = ", ".join(f"{name} {value / 60:.1f}" for name, value in stages.items() if value >= 3)
     out.print(f"minutes: {sum(stages.values()) / 60:.1f} in all ({parts})", highlight=False)
@@ -203,9 +209,9 @@ def benchmark(
     )
     with locked(folder.parent / f".{folder.name}"):
         stage.run(folder.parent)
-    from experiments.benchmark import load_rows
+    from experiments.benchmark import load_rows, load_seconds
 
-    out.print(terminal_table(rows or load_rows(folder)))
+    out.print(terminal_table(rows or load_rows(folder), load_seconds(folder)))
     out.print(f"results: {folder / 'results.json'}, {folder / 'results.parquet'}", soft_wrap=True)
 
 
@@ -234,7 +240,7 @@ def show(
     rows = load_rows(place)
     if not rows:
         raise RunError(f"no benchmark in {folder}: `persuade run` makes one")
-    out.print(terminal_table(rows, wide=wide))
+    out.print(terminal_table(rows, load_seconds(place), wide=wide))
     for what, name, known in (
         ("agent", agent, [row.agent for row in rows]),
         ("user model", user_model, [row.user_model for row in rows]),

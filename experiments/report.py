@@ -14,7 +14,7 @@ import matplotlib
 import numpy as np
 
 from experiments import stages
-from experiments.benchmark import METRICS, Row, load_episodes, load_rows
+from experiments.benchmark import METRICS, Row, load_episodes, load_rows, load_seconds
 from experiments.storage import read_json, write_atomically
 from experiments.tables import HEADINGS, show
 from persuade_env.dialogue import PersuadeeTurn
@@ -73,6 +73,7 @@ def write_report(root: Path, path: Path) -> None:
         metrics=METRICS,
         rows=rows,
         show=show,
+        seconds=load_seconds(root / "benchmark"),
         settings=read_json(root / "prepare" / "settings.json"),
         splits=read_json(root / "prepare" / "splits.json"),
         simulated=simulated,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
@@ -21,7 +21,6 @@ HEADINGS = {
     "malformed": "malformed",
     "invalid": "invalid",
     "tokens": "tokens",
-    "seconds": "seconds",
 }
 """Metrics in the order they are shown, and their headings."""
 
@@ -30,7 +29,7 @@ _NARROW = ("success", "attitude_gain", "win_rate", "refused", "malformed")
 
 def show(estimate: Estimate, name: str) -> str:
     """A value with its interval, in the precision that suits the metric."""
-    digits = 0 if name in ("tokens",) else 1 if name in ("words", "turns", "seconds") else 2
+    digits = {"tokens": 0, "words": 1, "turns": 1}.get(name, 2)
     if math.isnan(estimate.value):
         return "–"
     value = f"{estimate.value:.{digits}f}"
@@ -39,8 +38,14 @@ def show(estimate: Estimate, name: str) -> str:
     return f"{value} [{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"
 
 
-def terminal_table(rows: Sequence[Row], *, wide: bool = False) -> Table:
-    """The rows for a terminal; with `wide`, every metric."""
+def terminal_table(
+    rows: Sequence[Row], seconds: Mapping[str, float], *, wide: bool = False
+) -> Table:
+    """The rows for a terminal; with `wide`, every metric.
+
+    Args:
+        seconds: per dialogue, by `AGENT--USER_MODEL` (`experiments.benchmark.load_seconds`).
+    """
     names = [name for name in HEADINGS if wide or name in _NARROW]
     table = Table(caption="95 % intervals, bootstrapped by scenario", caption_justify="left")
     for heading in ("user model", "agent"):
@@ -48,13 +53,15 @@ def terminal_table(rows: Sequence[Row], *, wide: bool = False) -> Table:
     table.add_column("n", justify="right")
     for name in names:
         table.add_column(HEADINGS[name], justify="right", no_wrap=True)
+    table.add_column("s/dialogue", justify="right")
     last = None
     for row in rows:
         if last not in (None, row.user_model):
             table.add_section()
         last = row.user_model
         cells = [show(row.metrics[name], name) for name in names]
-        table.add_row(row.user_model, row.agent, str(row.n), *cells)
+        time = f"{seconds.get(f'{row.agent}--{row.user_model}', math.nan):.1f}"
+        table.add_row(row.user_model, row.agent, str(row.n), *cells, time)
     return table
 
 
