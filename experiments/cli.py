@@ -231,7 +231,7 @@ def show(
     wide: Annotated[bool, typer.Option("--wide", help="Every metric.")] = False,
 ) -> None:
     """Prints a run's table and some of its dialogues."""
-    from experiments.benchmark import load_episodes, load_rows
+    from experiments.benchmark import load_episodes, load_rows, load_seconds
     from experiments.tables import terminal_table
     from persuade_env.envs.rendering import render_ansi
     from persuade_env.errors import UnknownNameError
