@@ -25,8 +25,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -36,6 +34,7 @@ from persuade_env.errors import UserModelError
 from persuade_env.protocols import UserReply
 from persuade_env.seeding import derive_seed
 from persuade_env.turn_format import one_line
+from user_models.embedding import Embedder
 
 SETTLES = 0.25
 """Cosine similarity from which a response speaks to a concern."""
@@ -47,8 +46,6 @@ PATIENCE = 2
 """Fruitless turns in a row that are sat through."""
 ACCEPTS_AT = 5.5
 LEAVES_AT = 1.5
-
-_CACHED_TEXTS = 8192
 
 _SETTLED = ("That helps.", "All right, that answers it.", "Good to know.", "That I can work with.")
 _AGREED = (
@@ -86,7 +83,7 @@ class ConcernsUser:
     """The user model `concerns`; see the module's text for its rules."""
 
     def __init__(self) -> None:
-        self._embed = _Embedder()
+        self._embed = Embedder()
 
     def reply(self, dialogues: Sequence[Dialogue], seeds: Sequence[int]) -> list[UserReply]:
         """See `UserModel.reply`. A scenario without a persona with concerns gives an error."""
@@ -184,50 +181,8 @@ def _choose(options: Sequence[str], seed: int) -> str:
     return options[derive_seed(seed, "words") % len(options)]
 
 
-class _Embedder:
-    """Unit vectors of texts, with a bounded memory that changes no answer."""
-
-    def __init__(self) -> None:
-        self._vectors: dict[str, np.ndarray] = {}
-
-    def __call__(self, text: str) -> np.ndarray:
-        if text not in self._vectors:
-            self.remember([text])
-        return self._vectors[text]
-
-    def remember(self, texts: Sequence[str]) -> None:
-        """Embeds the texts that aren't known yet, in one call."""
-        new = [text for text in dict.fromkeys(texts) if text not in self._vectors]
-        if not new:
-            return
-        if len(self._vectors) + len(new) > _CACHED_TEXTS:
-            kept = {text: self._vectors[text] for text in texts if text in self._vectors}
-            self._vectors = kept
-        # The library can't embed an empty text; silence is similar to nothing.
-        spoken = [text for text in new if text]
-        if spoken:
-            vectors = _wordllama().embed(spoken, norm=True)
-            self._vectors.update(zip(spoken, vectors, strict=True))
-        if "" in new:
-            self._vectors[""] = np.zeros(_dimension(), dtype=np.float32)
-
-
-@lru_cache(maxsize=1)
-def _wordllama() -> Any:
-    import wordllama
-
-    # `load()` looks for the bundled tokenizer in the wrong folder and would then download it.
-    folder = Path(wordllama.__file__).parent
-    return wordllama.WordLlama.load(cache_dir=folder, disable_download=True)
-
-
-@lru_cache(maxsize=1)
-def _dimension() -> int:
-    return int(_wordllama().embed(["a"]).shape[-1])
-
-
 @lru_cache(maxsize=1024)
-def _mind(embed: _Embedder, persona: Persona) -> _Mind:
+def _mind(embed: Embedder, persona: Persona) -> _Mind:
     concerns = persona.concerns
     settles = np.stack([embed(one_line(one.settled_by)) for one in concerns])
     worsens = np.stack([embed(one_line(one.worsened_by)) for one in concerns])
