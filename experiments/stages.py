@@ -69,7 +69,10 @@ def digest(folder: Path) -> str:
 
 
 def seconds(root: Path, name: str) -> float:
-    """How long a stage took when it was made; 0 if it was not."""
+    """How long the call that finished a stage spent on it; 0 if it was not made.
+
+    What an earlier, killed call had spent is not known.
+    """
     return float((read_json(root / name / _DONE) or {}).get("seconds", 0.0))
 
 

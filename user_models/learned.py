@@ -1,19 +1,23 @@
-"""A user model learned from dialogues: a chat model fine-tuned to be the persuadee.
+"""A user model learned from dialogues: a mind that decides, and a chat model that speaks.
 
-It writes one line of state and then words::
+The chat model is fine-tuned to be the persuadee: one line of state, then words::
 
     3 continue wary
     Who would look after the shop while I'm away?
 
-The digit is the attitude, read as the mean of the model's distribution over the seven
-digit tokens, so it is smooth and costs no extra pass. The state is decoded under a
-constraint, so it can always be read; and nobody accepts below 5.5 or walks away above
-3.5, as in the corpus.
+Attitude and decision are the mind's (`user_models.mind`), and what the chat model goes on
+from; tone and words are its own. Where a scenario doesn't tell what goes on in its persuadee, or no
+mind was trained, the chat model writes the state too: the attitude is then the mean
+of its distribution over the seven digit tokens, so it is smooth and costs no extra pass. That
+reading was measured and found to be moved by nothing in particular (`docs/user-models.md`).
+
+The line of state is decoded under a constraint, so it can always be read; and nobody
+accepts below 5.5 or walks away above 3, as in the corpus.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +27,8 @@ from persuade_env.errors import UserModelError
 from persuade_env.protocols import Completion, Message, StopReason, Usage, UserReply
 from persuade_env.seeding import derive_seed
 from persuade_env.turn_format import one_line
+from user_models.embedding import Embedder
+from user_models.mind import Mind, has_concerns, read_mind
 
 if TYPE_CHECKING:
     from persuade_env.chat.transformers import Choice, TransformersChat
@@ -83,8 +89,51 @@ def _digit(attitude: float) -> str:
     return str(int(attitude + 0.5))
 
 
-class StateConstraint:
-    """Lets a model write nothing but a readable line of state before it speaks freely."""
+class LineConstraint:
+    """Lets a model write one of some lines, and freely after it.
+
+    Args:
+        lines: each with what it begins with: that part is given, the rest is to be written.
+    """
+
+    def __init__(self, tokenizer: Any, lines: Iterable[tuple[str, str]]) -> None:
+        following: dict[tuple[int, ...], set[int]] = {}
+        for given, rest in lines:
+            prefix = tuple(tokenizer(given, add_special_tokens=False)["input_ids"])
+            whole = tuple(tokenizer(given + rest, add_special_tokens=False)["input_ids"])
+            if whole[: len(prefix)] != prefix:
+                raise UserModelError(
+                    f"this tokenizer writes {given!r} in another way when {rest!r} follows it"
+                )
+            ids = whole[len(prefix) :]
+            for end in range(len(ids)):
+                following.setdefault(ids[:end], set()).add(ids[end])
+        self._following = {prefix: tuple(sorted(ids)) for prefix, ids in following.items()}
+
+    def __call__(self, token_ids: tuple[int, ...]) -> Choice | None:
+        from persuade_env.chat.transformers import Choice
+
+        allowed = self._following.get(token_ids)
+        return Choice(allowed) if allowed else None
+
+
+class ToneConstraint(LineConstraint):
+    """The rest of a line of state whose attitude and decision are given: the tone."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        super().__init__(
+            tokenizer,
+            (
+                (given_state(digit, decision), f" {tone}\n")
+                for digit in DIGITS
+                for decision in Decision
+                for tone in TONES
+            ),
+        )
+
+
+class StateConstraint(LineConstraint):
+    """A whole line of state; the digit is the one nearest to the mean over all seven."""
 
     def __init__(self, tokenizer: Any) -> None:
         self.digits = {
@@ -95,25 +144,28 @@ class StateConstraint:
             raise UserModelError(
                 "this tokenizer does not give the digits 1 to 7 tokens of their own"
             )
-        following: dict[tuple[int, ...], set[int]] = {}
-        for digit in DIGITS:
-            for decision in Decision:
-                if not consistent(int(digit), decision):
-                    continue
-                for tone in TONES:
-                    line = f"{digit} {decision.value} {tone}\n"
-                    ids = tuple(tokenizer(line, add_special_tokens=False)["input_ids"])
-                    for end in range(1, len(ids)):
-                        following.setdefault(ids[:end], set()).add(ids[end])
-        self._following = {prefix: tuple(sorted(ids)) for prefix, ids in following.items()}
+        super().__init__(
+            tokenizer,
+            (
+                ("", f"{given_state(digit, decision)} {tone}\n")
+                for digit in DIGITS
+                for decision in Decision
+                for tone in TONES
+                if consistent(int(digit), decision)
+            ),
+        )
 
     def __call__(self, token_ids: tuple[int, ...]) -> Choice | None:
         from persuade_env.chat.transformers import Choice
 
         if not token_ids:
             return Choice(tuple(self.digits), tuple(float(digit) for digit in self.digits.values()))
-        allowed = self._following.get(token_ids)
-        return Choice(allowed) if allowed else None
+        return super().__call__(token_ids)
+
+
+def given_state(digit: str, decision: Decision) -> str:
+    """A line of state up to the decision."""
+    return f"{digit} {decision.value}"
 
 
 def consistent(digit: int, decision: Decision) -> bool:
@@ -130,67 +182,107 @@ class LearnedUser:
 
     Args:
         chat: the fine-tuned model.
+        mind: decides attitude and decision; without one, the chat model writes them.
         max_reply_tokens: of the state line and the words together.
-        temperature, top_p: for the words; the attitude is a mean and needs no draw.
+        temperature, top_p: for the words.
     """
 
     def __init__(
         self,
         chat: TransformersChat,
+        mind: Mind | None = None,
         *,
         max_reply_tokens: int = 56,
         temperature: float = 0.8,
         top_p: float = 0.95,
     ) -> None:
         self.chat = chat
+        self.mind = mind
         self.max_reply_tokens = max_reply_tokens
         self.temperature = temperature
         self.top_p = top_p
-        self._constraint = StateConstraint(chat.tokenizer)
+        self._embed = Embedder()
+        self._state = StateConstraint(chat.tokenizer)
+        self._tone = ToneConstraint(chat.tokenizer)
 
     def reply(self, dialogues: Sequence[Dialogue], seeds: Sequence[int]) -> list[UserReply]:
         """See `UserModel.reply`. An empty reply is asked for once more with another seed."""
-        completions = self._generate(dialogues, seeds)
-        replies = [self._read(completion) for completion in completions]
-        again = [index for index, reply in enumerate(replies) if reply.error is not None]
-        if again:
-            repaired = self._generate(
-                [dialogues[index] for index in again],
-                [derive_seed(seeds[index], "repair") for index in again],
+        minded = [
+            index
+            for index, dialogue in enumerate(dialogues)
+            if self.mind is not None and has_concerns(dialogue)
+        ]
+        decided: dict[int, tuple[float, Decision]] = {}
+        if self.mind is not None and minded:
+            states = self.mind.hear(
+                [dialogues[index] for index in minded],
+                [seeds[index] for index in minded],
+                self._embed,
             )
-            for index, completion in zip(again, repaired, strict=True):
-                replies[index] = self._read(completion, earlier=replies[index].usage)
-        return replies
+            decided = dict(zip(minded, states, strict=True))
+        replies: dict[int, UserReply] = {}
+        undecided = [index for index in range(len(dialogues)) if index not in decided]
+        for group in (minded, undecided):
+            replies |= self._speak(group, dialogues, seeds, decided, {})
+        again = [index for index in replies if replies[index].error is not None]
+        if again:
+            other = [derive_seed(seed, "repair") for seed in seeds]
+            for group in (minded, undecided):
+                rest = [index for index in group if index in again]
+                replies |= self._speak(rest, dialogues, other, decided, replies)
+        return [replies[index] for index in range(len(dialogues))]
 
-    def _generate(self, dialogues: Sequence[Dialogue], seeds: Sequence[int]) -> list[Completion]:
-        return self.chat.generate(
-            [user_messages(dialogue) for dialogue in dialogues],
-            seeds,
+    def _speak(
+        self,
+        places: Sequence[int],
+        dialogues: Sequence[Dialogue],
+        seeds: Sequence[int],
+        decided: Mapping[int, tuple[float, Decision]],
+        earlier: Mapping[int, UserReply],
+    ) -> dict[int, UserReply]:
+        """Replies by index to the dialogues at `places`, all of them with a decided state or none.
+
+        The state is drawn from the first attempt's seed, also when words are asked for again.
+        """
+        if not places:
+            return {}
+        given = [decided[place] for place in places if place in decided]
+        completions = self.chat.generate(
+            [user_messages(dialogues[place]) for place in places],
+            [seeds[place] for place in places],
             max_reply_tokens=self.max_reply_tokens,
             temperature=self.temperature,
             top_p=self.top_p,
-            constraint=self._constraint,
+            constraint=self._tone if given else self._state,
+            beginnings=[given_state(_digit(attitude), decision) for attitude, decision in given],
         )
+        return {
+            place: self._read(
+                completion,
+                decided.get(place),
+                earlier[place].usage if place in earlier else Usage(),
+            )
+            for place, completion in zip(places, completions, strict=True)
+        }
 
-    def _read(self, completion: Completion, earlier: Usage | None = None) -> UserReply:
-        usage = Usage(completion.prompt_tokens, completion.completion_tokens)
-        usage = usage + earlier if earlier else usage
+    def _read(
+        self, completion: Completion, decided: tuple[float, Decision] | None, earlier: Usage
+    ) -> UserReply:
+        usage = Usage(completion.prompt_tokens, completion.completion_tokens) + earlier
         state, _, words = completion.text.partition("\n")
         words = one_line(words)
         if completion.stop_reason is StopReason.LENGTH:
             words = whole_sentences(words)
         fields = state.split()
-        if not completion.choices or len(fields) != 3 or not words:
+        if not completion.choices or len(fields) != (3 if decided is None else 1) or not words:
             return UserReply(
                 error=UserModelError(f"the learned user gave no words ({completion.stop_reason})"),
                 usage=usage,
             )
-        turn = PersuadeeTurn(
-            attitude=expected_attitude(completion, self._constraint),
-            tone=fields[2],
-            decision=Decision(fields[1]),
-            response=words,
-        )
+        if decided is None:
+            decided = expected_attitude(completion, self._state), Decision(fields[1])
+        attitude, decision = decided
+        turn = PersuadeeTurn(attitude=attitude, tone=fields[-1], decision=decision, response=words)
         return UserReply(turn=turn, usage=usage)
 
 
@@ -213,7 +305,7 @@ def whole_sentences(words: str) -> str:
 def _load(folder: Path) -> LearnedUser:
     from persuade_env.chat.transformers import load_checkpoint
 
-    return LearnedUser(load_checkpoint(folder, "user_model"))
+    return LearnedUser(load_checkpoint(folder, "user_model"), read_mind(folder))
 
 
 def from_spec(argument: str = "") -> LearnedUser:

@@ -119,9 +119,7 @@ class Mind(BaseModel):
         attitude = clipped(dialogue.attitude + step)
         persona = dialogue.scenario.persona
         stubbornness = persona.stubbornness if persona else 0.5
-        shares = self.end_probabilities(
-            attitude, step, stubbornness, len(dialogue.persuader_turns)
-        )
+        shares = self.end_probabilities(attitude, step, stubbornness, len(dialogue.persuader_turns))
         drawn = derive_seed(seed, "decision") / 2**63
         if drawn < shares[Decision.ACCEPT]:
             return attitude, Decision.ACCEPT

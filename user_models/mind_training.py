@@ -120,7 +120,7 @@ def fit_mind(
     return Mind(
         weights=tuple(float(one) for one in stretch * weights),
         intercept=float(centre + stretch * (intercept - centre)),
-        ending_classes=tuple(classes),  # type: ignore[arg-type]
+        ending_classes=tuple(classes),
         ending_weights=tuple(tuple(float(x) for x in row) for row in coefficients),
         ending_intercepts=tuple(float(one) for one in offsets),
         fit={

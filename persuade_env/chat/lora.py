@@ -56,8 +56,6 @@ def supervised_example(
     tokenizer: Any,
     messages: Sequence[Message],
     trained: Iterable[int],
-    *,
-    only_first_characters: dict[int, int] | None = None,
 ) -> Example:
     """A chat whose loss covers the assistant messages at the indices `trained`, end token included.
 
@@ -65,8 +63,6 @@ def supervised_example(
         tokenizer: with a chat template in which a chat's beginning is a prefix of the whole.
         messages: the whole chat; the last one is an assistant's.
         trained: indices of assistant messages.
-        only_first_characters: for some of these indices, train on only this many leading
-            characters of the message (and not on its end).
 
     Raises:
         ValueError: if the template or tokenizer changes earlier tokens when a chat goes on,
@@ -74,18 +70,13 @@ def supervised_example(
     """
     input_ids = encode_chat(tokenizer, messages, reply_follows=False)
     labels = [IGNORED] * len(input_ids)
-    partial = only_first_characters or {}
     for index in trained:
         prompt = encode_chat(tokenizer, messages[:index])
-        if index in partial:
-            content = messages[index]["content"][: partial[index]]
-            reply = list(tokenizer(content, add_special_tokens=False)["input_ids"])
-        else:
-            whole = encode_chat(tokenizer, messages[: index + 1], reply_follows=False)
-            reply = whole[len(prompt) :]
-            # A template may write a line break after the end token; the sampler stops before.
-            end = len(reply) - reply[::-1].index(tokenizer.eos_token_id)
-            reply = reply[:end]
+        whole = encode_chat(tokenizer, messages[: index + 1], reply_follows=False)
+        reply = whole[len(prompt) :]
+        # A template may write a line break after the end token; the sampler stops before.
+        end = len(reply) - reply[::-1].index(tokenizer.eos_token_id)
+        reply = reply[:end]
         stop = len(prompt) + len(reply)
         if input_ids[:stop] != prompt + reply:
             raise ValueError(

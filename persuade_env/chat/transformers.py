@@ -149,15 +149,25 @@ class TransformersChat:
         temperature: float = 0.8,
         top_p: float = 0.95,
         constraint: Constraint | None = None,
+        beginnings: Sequence[str] = (),
     ) -> list[Completion]:
         """One completion per prompt, in order; see `ChatModel.generate`.
 
         A constrained token is sampled from the model's distribution over the allowed ids
         at temperature 1, which `Completion.choices` keeps. Temperature 0 is greedy.
+
+        Args:
+            constraint: what may be written, given the ids sampled so far.
+            beginnings: how each reply begins, one per prompt or none at all. They are given
+                and not sampled: part of the prompt's ids, and not of the completion.
         """
         if len(prompts) != len(seeds):
             raise ValueError(f"{len(prompts)} prompts but {len(seeds)} seeds")
+        if beginnings and len(beginnings) != len(prompts):
+            raise ValueError(f"{len(prompts)} prompts but {len(beginnings)} beginnings")
         encoded = [encode_chat(self.tokenizer, prompt) for prompt in prompts]
+        for ids, beginning in zip(encoded, beginnings, strict=False):
+            ids += self.tokenizer(beginning, add_special_tokens=False)["input_ids"]
         completions: list[Completion] = []
         for start in range(0, len(encoded), self.max_batch):
             piece = slice(start, start + self.max_batch)

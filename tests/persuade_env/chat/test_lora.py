@@ -33,11 +33,6 @@ def test_the_loss_sees_the_named_messages_and_their_end(tokenizer):
     assert trained_text(both, tokenizer).count("<|im_end|>") == 2
 
 
-def test_the_loss_can_stop_after_the_state(tokenizer):
-    example = supervised_example(tokenizer, CHAT, [4], only_first_characters={4: len("6 accept")})
-    assert trained_text(example, tokenizer) == "6 accept"
-
-
 def test_a_checkpoint_is_read_back_and_its_role_is_checked(tmp_path):
     adapter = tmp_path / "adapter"
     adapter.mkdir()

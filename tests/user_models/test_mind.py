@@ -1,0 +1,204 @@
+"""The mind moves for reasons: on scenarios that it was not fitted to."""
+
+import json
+
+import numpy as np
+import pytest
+
+from agents.scripted import CONTROLS
+from persuade_env.dialogue import Decision, Dialogue, PersuaderTurn
+from persuade_env.errors import UserModelError
+from persuade_env.protocols import persuader_view
+from persuade_env.scenarios import load_corpus
+from tests.helpers import felt, scenario
+from user_models.embedding import Embedder
+from user_models.mind import FEATURES, FILE, LARGEST_STEP, Mind, features, read_mind
+from user_models.mind_training import fit_mind
+
+EMBED = Embedder()
+
+
+@pytest.fixture(scope="module")
+def mind():
+    return fit_mind(load_corpus("train"), seed=0, embed=EMBED)
+
+
+@pytest.fixture(scope="module")
+def unseen():
+    return load_corpus("validation")
+
+
+def step(mind, dialogue):
+    return float(mind.step(features(dialogue, EMBED)[None])[0])
+
+
+def after(record, *responses):
+    """The dialogue after these responses, each but the last answered by a shrug."""
+    dialogue = Dialogue(scenario=record.scenario)
+    for response in responses[:-1]:
+        dialogue = dialogue.extended(PersuaderTurn(response=response)).extended(felt(3))
+    return dialogue.extended(PersuaderTurn(response=responses[-1]))
+
+
+def recorded_steps(mind, records, quality):
+    return [
+        step(mind, Dialogue(scenario=record.scenario, turns=recorded.turns[: place + 1]))
+        for record in records
+        for recorded in record.dialogues
+        if recorded.quality == quality
+        for place, turn in enumerate(recorded.turns)
+        if isinstance(turn, PersuaderTurn)
+    ]
+
+
+def test_competent_turns_move_it_and_poor_ones_cost(mind, unseen):
+    competent = recorded_steps(mind, unseen, "competent")
+    poor = recorded_steps(mind, unseen, "poor")
+    assert np.mean(competent) > 0.3
+    assert np.mean(poor) < 0.0
+
+
+@pytest.mark.parametrize("name", ["silent", "naive", "flattering", "off-topic"])
+def test_no_control_gains_on_average(mind, unseen, name):
+    control = CONTROLS[name]()
+    moved = []
+    for record in unseen:
+        dialogue = Dialogue(scenario=record.scenario)
+        (reply,) = control.act([persuader_view(dialogue)], [0])
+        moved.append(step(mind, dialogue.extended(reply.turn)))
+    assert np.mean(moved) < 0.0
+
+
+def test_more_concerns_answered_move_it_more(mind, unseen):
+    gains = []
+    for share in (0.0, 0.5, 1.0):
+        total = []
+        for record in unseen:
+            concerns = record.persona.concerns
+            said = [one.settled_by for one in concerns[: round(share * len(concerns))]]
+            said += ["Let us talk about the weather, it rained again."] * (
+                len(concerns) - len(said)
+            )
+            total.append(sum(step(mind, after(record, *said[: n + 1])) for n in range(len(said))))
+        gains.append(np.mean(total))
+    assert gains[0] < 0 < gains[1] < gains[2]
+
+
+def test_a_repeated_reason_is_worth_less(mind, unseen):
+    first = [step(mind, after(r, r.persona.concerns[0].settled_by)) for r in unseen]
+    again = [step(mind, after(r, *[r.persona.concerns[0].settled_by] * 2)) for r in unseen]
+    assert np.mean(again) < np.mean(first) - 0.5
+
+
+def test_stubbornness_damps_a_good_reason(mind, unseen):
+    def moved(stubbornness):
+        changed = []
+        for record in unseen:
+            persona = record.persona.model_copy(update={"stubbornness": stubbornness})
+            changed.append(record.model_copy(update={"persona": persona}))
+        return np.mean(recorded_steps(mind, changed, "competent"))
+
+    assert moved(1.0) < moved(0.5) < moved(0.0)
+
+
+def test_it_hears_what_is_said_and_nothing_else(mind):
+    plain = Dialogue(scenario=scenario()).extended(PersuaderTurn(response="I'll lend you a tent."))
+    loaded = Dialogue(scenario=scenario()).extended(
+        PersuaderTurn(analysis="he has no tent", strategy="gift", response="I'll lend you a tent.")
+    )
+    assert np.array_equal(features(plain, EMBED), features(loaded, EMBED))
+    said = [after_attitude(attitude) for attitude in (2.0, 5.0)]
+    assert step(mind, said[0]) == step(mind, said[1])
+    (low, _), (high, _) = mind.hear(said, [0, 0], EMBED)
+    assert high - low == pytest.approx(3.0)
+
+
+def after_attitude(attitude):
+    turns = (PersuaderTurn(response="Come along."), felt(attitude))
+    return Dialogue(scenario=scenario(), turns=(*turns, PersuaderTurn(response="It has a roof.")))
+
+
+def test_nobody_ends_where_the_corpus_never_does(mind):
+    for attitude in np.arange(1, 7.01, 0.25):
+        for change in (-1.0, 0.0, 1.0):
+            shares = mind.end_probabilities(float(attitude), change, 0.5, 4)
+            assert sum(shares.values()) == pytest.approx(1.0)
+            assert min(shares.values()) >= 0
+            if attitude < 5.5:
+                assert shares[Decision.ACCEPT] == 0
+            if attitude > 3:
+                assert shares[Decision.REFUSE] == 0
+    assert mind.end_probabilities(6.5, 0.5, 0.5, 4)[Decision.ACCEPT] > 0.5
+    walks = [mind.end_probabilities(a, -0.5, 0.5, 3)[Decision.REFUSE] for a in (3.0, 2.0, 1.0)]
+    assert walks[0] < walks[1] < walks[2]
+
+
+def test_a_step_is_bounded_whatever_the_features(mind):
+    wild = np.full((2, len(FEATURES)), [[100.0], [-100.0]])
+    assert set(np.abs(mind.step(wild))) == {LARGEST_STEP}
+
+
+def test_decisions_are_drawn_at_the_rate_that_is_meant(mind, unseen):
+    dialogue = after(unseen[0], "Hurry up.", "You are wasting my time.")
+    dialogue = Dialogue(
+        scenario=dialogue.scenario,
+        turns=(dialogue.turns[0], felt(1.5), dialogue.turns[2]),
+    )
+    drawn = mind.hear([dialogue] * 2000, list(range(2000)), EMBED)
+    attitude = drawn[0][0]
+    meant = mind.end_probabilities(
+        attitude, step(mind, dialogue), unseen[0].persona.stubbornness, 2
+    )[Decision.REFUSE]
+    found = np.mean([decision is Decision.REFUSE for _, decision in drawn])
+    assert 0.02 < meant < 0.98
+    assert found == pytest.approx(meant, abs=0.04)
+
+
+def test_known_weights_are_found_again():
+    """Attitudes made by a known rule, in place of the recorded ones."""
+    truth = dict.fromkeys(FEATURES, 0.0) | {"settles": 2.0, "worsens": -1.0}
+    weights = np.asarray(list(truth.values()))
+    records = []
+    for record in load_corpus("train"):
+        dialogues = []
+        for recorded in record.dialogues:
+            turns, attitude = list(recorded.turns), record.initial_attitude
+            for place in range(1, len(turns), 2):
+                said = Dialogue.model_construct(
+                    scenario=record.scenario, turns=tuple(recorded.turns[:place])
+                )
+                attitude += float(features(said, EMBED) @ weights)
+                turns[place] = turns[place].model_copy(update={"attitude": attitude})
+            dialogues.append(recorded.model_copy(update={"turns": tuple(turns)}))
+        records.append(record.model_copy(update={"dialogues": tuple(dialogues)}))
+    from user_models.mind_training import MindSettings
+
+    mind = fit_mind(records, 0, settings=MindSettings(fruitless_share=0.0), embed=EMBED)
+    assert mind.fit["step_correlation"] > 0.98
+    assert mind.fit["stretch"] == pytest.approx(1.0, abs=0.05)
+
+
+def test_a_mind_is_read_back_and_an_old_one_is_refused(mind, tmp_path):
+    assert read_mind(tmp_path) is None
+    path = tmp_path / FILE
+    path.write_text(mind.model_dump_json())
+    assert read_mind(tmp_path) == mind
+    old = json.loads(mind.model_dump_json()) | {"features": ["charm"]}
+    path.write_text(json.dumps(old))
+    with pytest.raises(UserModelError, match="train it again"):
+        read_mind(tmp_path)
+    path.write_text("{")
+    with pytest.raises(UserModelError, match="cannot read"):
+        read_mind(tmp_path)
+
+
+def test_two_scenarios_are_needed_and_a_missing_kind_of_ending_is_fine():
+    records = load_corpus("train")
+    with pytest.raises(UserModelError, match="at least two scenarios"):
+        fit_mind(records[:1], seed=0, embed=EMBED)
+    friendly = [r.model_copy(update={"dialogues": r.dialogues[:1]}) for r in records[:8]]
+    friendly = [r for r in friendly if r.dialogues[0].turns[-1].decision is Decision.ACCEPT]
+    mind = fit_mind(friendly, seed=0, embed=EMBED)
+    assert isinstance(mind, Mind)
+    assert set(mind.ending_classes) == {"accept", "continue"}
+    assert mind.end_probabilities(1.0, -1.0, 0.5, 3)[Decision.REFUSE] == 0
