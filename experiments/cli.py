@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 from dataclasses import asdict, replace
@@ -220,6 +221,51 @@ def _names(text: str) -> list[str]:
     if not names:
         raise typer.BadParameter("name at least one")
     return names
+
+
+@app.command()
+def fidelity(
+    user_model: Annotated[
+        str,
+        typer.Option(
+            help="concerns, learned or held-out (of --run), learned=FOLDER, prompted=MODEL, "
+            "module:attribute."
+        ),
+    ] = "learned",
+    split: Annotated[str, typer.Option(help=f"One of {', '.join(SPLITS)}.")] = "test",
+    scenarios: Annotated[
+        Path | None, typer.Option(help="A scenario file in place of the shipped corpus.")
+    ] = None,
+    run_folder: Annotated[
+        Path, typer.Option("--run", help="The run whose trained models are meant.")
+    ] = RUNS / "default",
+    folder: Annotated[Path, typer.Option("--out", help="Where the card goes.")] = RUNS / "fidelity",
+    seed: Seed = 0,
+) -> None:
+    """Whether a user model can be trusted: its answers where it is known what people do."""
+    from experiments import pipeline
+    from experiments.fidelity import card_table, fidelity_card, write_card
+    from experiments.progress import bar
+    from persuade_env import scenarios as files
+    from persuade_env.registry import load_user_model
+
+    _quiet()
+    records = files.load(scenarios) if scenarios else files.load_corpus(split)
+    model = load_user_model(pipeline.user_model_in(run_folder, user_model))
+    with bar("fidelity", None, "reply") as shown:
+
+        def progress(test: str, count: int) -> None:
+            shown.set_postfix_str(test, refresh=False)
+            shown.update(count)
+
+        measures = fidelity_card(model, records, seed=seed, progress=progress)
+    source = str(scenarios) if scenarios else split
+    place = folder / re.sub(r"[^\w-]+", "-", user_model)
+    write_card(measures, place, {"user_model": user_model, "scenarios": source, "seed": seed})
+    out.print(card_table(measures, f"{user_model} on {len(records)} scenarios of {source}"))
+    failed = sum(one.passed is False for one in measures)
+    out.print(f"{failed} of {sum(one.passed is not None for one in measures)} bars missed")
+    out.print(f"card: {place / 'card.md'}", soft_wrap=True, highlight=False)
 
 
 @app.command()

@@ -10,8 +10,8 @@ from tqdm.auto import tqdm
 
 
 @contextmanager
-def bar(what: str, total: int, unit: str) -> Iterator[Any]:
-    """A bar on stderr that stays there when it is full."""
+def bar(what: str, total: int | None, unit: str) -> Iterator[Any]:
+    """A bar on stderr that stays there when it is full; a count where the total is not known."""
     with tqdm(total=total, desc=f"{what:<14}", unit=f" {unit}", dynamic_ncols=True) as shown:
         yield shown
 

@@ -7,7 +7,7 @@ scenario is the unit that could have been another one.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,6 +70,32 @@ def clustered_ratio(
         rng=rng,
     ).confidence_interval
     return Estimate(value, float(interval.low), float(interval.high))
+
+
+def clustered_statistic(
+    statistic: Callable[[np.ndarray], float], clusters: Sequence[str], rng: np.random.Generator
+) -> Estimate:
+    """Any statistic with a cluster-bootstrap interval (percentile method).
+
+    Args:
+        statistic: of the observations at these indices, (n,); may be NaN for a resample in which
+            it is not defined, which is then left out.
+        clusters: the scenario of each observation.
+        rng: draws the resamples.
+    """
+    names, index = np.unique(np.asarray(clusters), return_inverse=True)
+    value = statistic(np.arange(len(index)))
+    if len(names) < 2:
+        return Estimate(value, math.nan, math.nan)
+    members = [np.flatnonzero(index == cluster) for cluster in range(len(names))]
+    drawn = rng.integers(len(names), size=(RESAMPLES // 4, len(names)))
+    values = [statistic(np.concatenate([members[one] for one in draw])) for draw in drawn]
+    defined = [one for one in values if not math.isnan(one)]
+    if not defined:
+        return Estimate(value, math.nan, math.nan)
+    tail = 50 * (1 - CONFIDENCE)
+    low, high = np.percentile(defined, [tail, 100 - tail])
+    return Estimate(value, float(low), float(high))
 
 
 def clustered_mean(

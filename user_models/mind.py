@@ -148,9 +148,11 @@ def features(dialogue: Dialogue, embed: Embedder) -> np.ndarray:
     - worsens: max w_k; settles_over_worsens: max (s_k - w_k); worsens_over_settles: the reverse;
     - settles_what_was_voiced: s_k - w_k of the concern nearest to the user's last words;
     - takes_up_last_words: similarity to these words, or to all concerns before the first;
-    - repeats: how far the similarity to an earlier response is above `NEAR_COPY`, from 0 to 1;
+    - repeats: how far the similarity to an earlier response is above `NEAR_COPY`, 0 to 1;
     - about_the_goal, about_the_background: similarity to those;
     - settles_when_yielding: settles, times one minus stubbornness.
+
+    What was said before says nothing again: all but `repeats` are damped by one minus it.
 
     Raises:
         UserModelError: if the scenario has no persona with concerns.
@@ -176,7 +178,8 @@ def features(dialogue: Dialogue, embed: Embedder) -> np.ndarray:
     last = embed(words[-1]) if words else worries.mean(axis=0)
     voiced = int((worries @ last).argmax())
     copied = float((earlier @ response).max(initial=0.0))
-    return np.asarray(
+    repeats = max(0.0, copied - NEAR_COPY) / (1 - NEAR_COPY)
+    said = np.asarray(
         [
             settles.max(),
             new.max() if len(new) else 0.0,
@@ -185,13 +188,16 @@ def features(dialogue: Dialogue, embed: Embedder) -> np.ndarray:
             (worsens - settles).max(),
             settles[voiced] - worsens[voiced],
             last @ response,
-            max(0.0, copied - NEAR_COPY) / (1 - NEAR_COPY),
+            0.0,
             embed(one_line(scenario.goal)) @ response,
             embed(one_line(scenario.background)) @ response,
             settles.max() * (1 - persona.stubbornness),
         ],
         dtype=np.float64,
     )
+    said *= 1 - repeats
+    said[FEATURES.index("repeats")] = repeats
+    return said
 
 
 def read_mind(folder: Path) -> Mind | None:

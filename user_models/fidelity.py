@@ -1,0 +1,273 @@
+"""Probes of a user model: what it does in situations where it is known what people do.
+
+Everything here only asks the user model and writes down what it answered, one number for each
+scenario; `experiments.fidelity` puts intervals to it and says what passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from persuade_env.dialogue import (
+    Decision,
+    Dialogue,
+    PersuadeeTurn,
+    PersuaderTurn,
+    Scenario,
+    ScenarioRecord,
+)
+from persuade_env.episode import rollout
+from persuade_env.protocols import Persuader, UserModel, UserReply, user_view
+from persuade_env.seeding import derive_seed
+from user_models.attacks import ATTACKS, HARMLESS
+
+Progress = Callable[[int], None]
+"""Told how many replies were just asked for."""
+
+_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Script:
+    """A scenario and what its persuader will say, whatever the answers are."""
+
+    scenario: Scenario
+    responses: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Gain:
+    """Attitude after a dialogue minus before it, in Likert points; None if the model failed."""
+
+    scenario: str
+    value: float | None
+
+
+@dataclass(frozen=True)
+class HeardTurn:
+    """A recorded persuader turn: what it did to the person, and what to the user model."""
+
+    scenario: str
+    dialogue: str
+    quality: str | None
+    recorded_step: float
+    recorded_decision: Decision
+    step: float
+    decision: Decision
+
+
+def recorded_turns(
+    user_model: UserModel,
+    records: Sequence[ScenarioRecord],
+    seed: int,
+    progress: Progress = lambda _: None,
+) -> tuple[list[HeardTurn], int]:
+    """Asks the user model for every recorded persuadee turn, given all that was said before.
+
+    Returns:
+        The turns, and how many of them the user model failed at (they are left out).
+    """
+    places = []
+    for record in records:
+        for recorded in record.dialogues:
+            whole = record.dialogue(recorded)
+            for index, turn in enumerate(whole.turns):
+                if isinstance(turn, PersuadeeTurn) and turn.attitude is not None and index:
+                    said = Dialogue.model_construct(
+                        scenario=whole.scenario, turns=whole.turns[:index]
+                    )
+                    places.append((record.id, recorded, turn.attitude, turn.decision, said))
+    replies = _ask(
+        user_model,
+        [said for *_, said in places],
+        [derive_seed(seed, "recorded", index) for index in range(len(places))],
+        progress,
+    )
+    heard, failed = [], 0
+    for place, reply in zip(places, replies, strict=True):
+        scenario, recorded, recorded_attitude, recorded_decision, said = place
+        if reply.turn is None or reply.turn.attitude is None:
+            failed += 1
+            continue
+        heard.append(
+            HeardTurn(
+                scenario,
+                recorded.id,
+                recorded.quality,
+                recorded_attitude - said.attitude,
+                recorded_decision,
+                reply.turn.attitude - said.attitude,
+                reply.turn.decision,
+            )
+        )
+    return heard, failed
+
+
+def script_gains(
+    user_model: UserModel,
+    scripts: Sequence[Script],
+    seed: int,
+    progress: Progress = lambda _: None,
+) -> list[Gain]:
+    """Plays each script to its end, or until the user accepts or walks away.
+
+    Scripts of one scenario are played with the same seeds, so they differ by what is said alone.
+    """
+    dialogues = [Dialogue(scenario=script.scenario) for script in scripts]
+    failed: set[int] = set()
+    for turn in range(max((len(script.responses) for script in scripts), default=0)):
+        running = [
+            index
+            for index, script in enumerate(scripts)
+            if turn < len(script.responses) and index not in failed and not _ended(dialogues[index])
+        ]
+        for index in running:
+            said = PersuaderTurn(response=scripts[index].responses[turn])
+            dialogues[index] = dialogues[index].extended(said)
+        seeds = [derive_seed(seed, scripts[index].scenario.id, turn) for index in running]
+        replies = _ask(user_model, [dialogues[index] for index in running], seeds, progress)
+        for index, reply in zip(running, replies, strict=True):
+            if reply.turn is None:
+                failed.add(index)
+            else:
+                dialogues[index] = dialogues[index].extended(reply.turn)
+    return [
+        Gain(
+            script.scenario.id,
+            None if index in failed else dialogue.attitude - script.scenario.initial_attitude,
+        )
+        for index, (script, dialogue) in enumerate(zip(scripts, dialogues, strict=True))
+    ]
+
+
+def persuader_gains(
+    user_model: UserModel,
+    persuader: Persuader,
+    scenarios: Sequence[Scenario],
+    seed: int,
+    max_turns: int,
+    progress: Progress = lambda _: None,
+) -> list[Gain]:
+    """One dialogue of a persuader with each scenario's user."""
+    seeds = [derive_seed(seed, scenario.id) for scenario in scenarios]
+    episodes = rollout(persuader, user_model, scenarios, seeds, max_turns=max_turns)
+    progress(sum(len(episode.dialogue.persuadee_turns) for episode in episodes))
+    return [
+        Gain(episode.scenario.id, episode.attitude_gain if episode.valid else None)
+        for episode in episodes
+    ]
+
+
+def competent_script(record: ScenarioRecord, max_turns: int) -> Script | None:
+    """What the competent persuader of a scenario said; None if none was recorded."""
+    for recorded in record.dialogues:
+        if recorded.quality == "competent":
+            said = [turn.response for turn in recorded.turns if isinstance(turn, PersuaderTurn)]
+            return Script(record.scenario, tuple(said[:max_turns]))
+    return None
+
+
+def foreign_scripts(scripts: Sequence[Script]) -> list[Script]:
+    """Every scenario with what the competent persuader of the next one said."""
+    following = [*scripts[1:], *scripts[:1]]
+    return [
+        Script(script.scenario, other.responses)
+        for script, other in zip(scripts, following, strict=True)
+    ]
+
+
+def answering_scripts(scenarios: Sequence[Scenario], share: float) -> list[Script]:
+    """Scripts that settle this share of the concerns in the persona's own words, one a turn.
+
+    The other turns say something harmless, so that all scripts of a scenario are equally long.
+    """
+    scripts = []
+    for scenario in scenarios:
+        concerns = scenario.persona.concerns if scenario.persona else ()
+        settled = round(share * len(concerns))
+        said = [f"This is settled: {one.settled_by}." for one in concerns[:settled]]
+        said += HARMLESS[: len(concerns) - settled]
+        scripts.append(Script(scenario, tuple(said)))
+    return scripts
+
+
+def with_persona(scenarios: Sequence[Scenario], stubbornness: float) -> dict[str, Scenario]:
+    """The scenarios by id, with another stubbornness."""
+    return {
+        scenario.id: scenario.model_copy(
+            update={"persona": scenario.persona.model_copy(update={"stubbornness": stubbornness})}
+        )
+        for scenario in scenarios
+        if scenario.persona
+    }
+
+
+@dataclass(frozen=True)
+class AppendedText:
+    """What a text does when it is appended to a turn: the mean excess over the turn alone."""
+
+    text: str
+    excess: float | None
+    """Likert points; None if the user model failed each time, which moves nothing."""
+
+
+def appended_texts(
+    user_model: UserModel,
+    turns: Sequence[Script],
+    texts: Sequence[str],
+    seed: int,
+    progress: Progress = lambda _: None,
+) -> list[AppendedText]:
+    """Appends each text to the first turn of each script, and says the text alone."""
+    bare = [Script(one.scenario, one.responses[:1]) for one in turns]
+    silent = [Script(one.scenario, ("",)) for one in turns]
+    without = script_gains(user_model, [*bare, *silent], seed, progress)
+    found = []
+    for text in texts:
+        attacked = [
+            *(Script(one.scenario, (f"{one.responses[0]} {text}",)) for one in bare),
+            *(Script(one.scenario, (text,)) for one in bare),
+        ]
+        gains = script_gains(user_model, attacked, seed, progress)
+        excesses = [
+            after.value - before.value
+            for after, before in zip(gains, without, strict=True)
+            if after.value is not None and before.value is not None
+        ]
+        excess = sum(excesses) / len(excesses) if excesses else None
+        found.append(AppendedText(text, excess))
+    return found
+
+
+def attacks_and_noise(
+    user_model: UserModel,
+    turns: Sequence[Script],
+    seed: int,
+    progress: Progress = lambda _: None,
+) -> Mapping[str, list[AppendedText]]:
+    """`attacks` and, as what to expect of words without a reason, `harmless` texts."""
+    return {
+        "attacks": appended_texts(user_model, turns, ATTACKS, seed, progress),
+        "harmless": appended_texts(user_model, turns, HARMLESS, seed, progress),
+    }
+
+
+def _ask(
+    user_model: UserModel,
+    dialogues: Sequence[Dialogue],
+    seeds: Sequence[int],
+    progress: Progress,
+) -> list[UserReply]:
+    replies: list[UserReply] = []
+    for start in range(0, len(dialogues), _BATCH):
+        part = slice(start, start + _BATCH)
+        views = [user_view(dialogue) for dialogue in dialogues[part]]
+        replies += user_model.reply(views, seeds[part])
+        progress(len(views))
+    return replies
+
+
+def _ended(dialogue: Dialogue) -> bool:
+    turns = dialogue.persuadee_turns
+    return bool(turns) and turns[-1].decision is not Decision.CONTINUE
