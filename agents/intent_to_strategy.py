@@ -1,7 +1,7 @@
 """A persuader that reasons first, then chooses a strategy, then speaks (Jin et al., ACL 2024).
 
-The same agent on an untrained chat model is the zero-shot baseline; on a checkpoint it is
-the SFT, DPO or PPO persuader.
+On an untrained chat model the same agent is a zero-shot baseline; on a checkpoint it is the
+SFT, DPO or PPO persuader.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from pathlib import Path
 from agents.prompts import persuader_messages
 from persuade_env.dialogue import Dialogue
 from persuade_env.errors import MalformedTurnError, PersuaderError
-from persuade_env.protocols import ChatModel, Completion, PersuaderReply, Usage
+from persuade_env.protocols import ChatModel, Completion, PersuaderReply, StopReason, Usage
 from persuade_env.seeding import derive_seed
-from persuade_env.turn_format import parse_turn, read_action
+from persuade_env.turn_format import parse_turn, read_action, whole_sentences
 
 
 class IntentToStrategyPersuader:
@@ -73,10 +73,12 @@ def _read(completion: Completion) -> PersuaderReply:
     if completion.error is not None:
         return PersuaderReply(error=completion.error, usage=usage)
     try:
-        return PersuaderReply(turn=parse_turn(completion.text), usage=usage, completion=completion)
+        turn, malformed = parse_turn(completion.text), False
     except MalformedTurnError:
-        turn, _ = read_action(completion.text)
-        return PersuaderReply(turn=turn, usage=usage, malformed=True, completion=completion)
+        turn, malformed = read_action(completion.text)[0], True
+    if completion.stop_reason is StopReason.LENGTH:
+        turn = turn.model_copy(update={"response": whole_sentences(turn.response)})
+    return PersuaderReply(turn=turn, usage=usage, malformed=malformed, completion=completion)
 
 
 @lru_cache(maxsize=4)

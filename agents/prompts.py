@@ -19,7 +19,12 @@ def persuader_messages(dialogue: Dialogue) -> list[Message]:
     Args:
         dialogue: the persuader's view; a persona in it would not be rendered anyway.
     """
-    messages: list[Message] = [{"role": "system", "content": _instructions(dialogue.scenario)}]
+    scenario = dialogue.scenario
+    task = (
+        f"Think about what {scenario.persuadee} needs, choose a strategy, then speak. Write:\n"
+        "Analysis: ...\nStrategy: ...\nResponse: ..."
+    )
+    messages: list[Message] = [{"role": "system", "content": _instructions(scenario, task)}]
     if not dialogue.turns or isinstance(dialogue.turns[0], PersuaderTurn):
         messages.append({"role": "user", "content": OPENING})
     for turn in dialogue.turns:
@@ -33,7 +38,20 @@ def persuader_messages(dialogue: Dialogue) -> list[Message]:
     return messages
 
 
-def _instructions(scenario: Scenario) -> str:
+def spoken_messages(dialogue: Dialogue) -> list[Message]:
+    """The same chat for a persuader that just speaks."""
+    scenario = dialogue.scenario
+    task = f"Say one or two sentences to {scenario.persuadee}, and nothing else."
+    messages: list[Message] = [{"role": "system", "content": _instructions(scenario, task)}]
+    if not dialogue.turns or isinstance(dialogue.turns[0], PersuaderTurn):
+        messages.append({"role": "user", "content": OPENING})
+    for turn in dialogue.turns:
+        role = "assistant" if isinstance(turn, PersuaderTurn) else "user"
+        messages.append({"role": role, "content": one_line(turn.response)})
+    return messages
+
+
+def _instructions(scenario: Scenario, task: str) -> str:
     lines = [
         f"You are {scenario.persuader}, talking with {scenario.persuadee}.",
         one_line(scenario.background),
@@ -43,8 +61,4 @@ def _instructions(scenario: Scenario) -> str:
         lines.append("Facts: " + " ".join(one_line(fact) for fact in scenario.facts))
     if scenario.strategies:
         lines.append("Strategies: " + "; ".join(scenario.strategies) + ".")
-    lines.append(
-        f"Think about what {scenario.persuadee} needs, choose a strategy, then speak. Write:\n"
-        "Analysis: ...\nStrategy: ...\nResponse: ..."
-    )
-    return "\n".join(lines)
+    return "\n".join([*lines, task])

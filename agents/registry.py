@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from agents.intent_to_strategy import IntentToStrategyPersuader, from_checkpoint
+from agents.prompted import PromptedPersuader
 from agents.scripted import CONTROLS
 from persuade_env.errors import PersuaderError, UnknownNameError
-from persuade_env.protocols import Persuader
+from persuade_env.protocols import ChatModel, Persuader
 from persuade_env.registry import load_attribute
 
-FORMS = ("prompted", "prompted=MODEL", "checkpoint=FOLDER", "module:attribute")
+_ZERO_SHOT: Mapping[str, Callable[[ChatModel], Persuader]] = {
+    "prompted": PromptedPersuader,
+    "intent-to-strategy": IntentToStrategyPersuader,
+}
+
+FORMS = (
+    *_ZERO_SHOT,
+    *(f"{name}=MODEL" for name in _ZERO_SHOT),
+    "checkpoint=FOLDER",
+    "module:attribute",
+)
 """What `load_agent` takes beside the names of the controls."""
 
 
@@ -22,8 +35,9 @@ def load_agent(spec: str | Persuader) -> Persuader:
 
     Args:
         spec: a persuader (returned as it is), a control's name, `prompted` (the embedded model
-            without training), `prompted=MODEL` (see `chat_from_spec`), `checkpoint=FOLDER`
-            (a trained one), or `module:attribute`.
+            without training, in plain speech), `intent-to-strategy` (the same, told to reason
+            first), either with `=MODEL` (see `chat_from_spec`), `checkpoint=FOLDER` (a trained
+            one), or `module:attribute`.
 
     Raises:
         UnknownNameError: if nothing has that name; it lists what exists.
@@ -34,10 +48,10 @@ def load_agent(spec: str | Persuader) -> Persuader:
     name, _, argument = spec.partition("=")
     if spec in CONTROLS:
         return CONTROLS[spec]()
-    if name == "prompted":
+    if name in _ZERO_SHOT:
         from persuade_env.chat.loading import chat_from_spec
 
-        return IntentToStrategyPersuader(chat_from_spec(argument) if argument else chat_from_spec())
+        return _ZERO_SHOT[name](chat_from_spec(argument) if argument else chat_from_spec())
     if name == "checkpoint":
         return from_checkpoint(argument)
     if ":" in name:

@@ -41,7 +41,7 @@ class BenchmarkSettings:
     """What is run."""
 
     episodes_per_scenario: int = 1
-    max_turns: int = 3
+    max_turns: int = 4
     batch_size: int = 32
     """Dialogues that run side by side, and the unit in which they are stored."""
     baseline: str = "sft"

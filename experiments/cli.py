@@ -132,8 +132,8 @@ def benchmark(
     agents: Annotated[
         str,
         typer.Option(
-            help="Comma-separated: controls, prompted, prompted=MODEL, sft and dpo (of --run), "
-            "checkpoint=FOLDER, module:attribute."
+            help="Comma-separated: controls, prompted, intent-to-strategy, either with =MODEL, "
+            "sft and dpo (of --run), checkpoint=FOLDER, module:attribute."
         ),
     ],
     user_models: Annotated[

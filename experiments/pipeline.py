@@ -23,6 +23,7 @@ from agents.preferences import (
     preferences,
     simulate,
 )
+from agents.prompted import PromptedPersuader
 from agents.registry import load_agent
 from agents.sft import train_sft
 from experiments.benchmark import Row, run_benchmark
@@ -314,8 +315,8 @@ def benchmark(
 def _agent(spec: str, limit: int | None) -> Callable[[], Persuader]:
     def load() -> Persuader:
         agent = load_agent(spec)
-        if limit is not None and isinstance(agent, IntentToStrategyPersuader):
-            return IntentToStrategyPersuader(agent.chat, max_reply_tokens=limit)
+        if limit is not None and isinstance(agent, IntentToStrategyPersuader | PromptedPersuader):
+            return type(agent)(agent.chat, max_reply_tokens=limit)
         return agent
 
     return load

@@ -24,6 +24,12 @@ def one_line(text: str) -> str:
     return _SPACES.sub(" ", text).strip()
 
 
+def whole_sentences(words: str) -> str:
+    """What was said before a token limit cut a sentence off; all of it if there is no end."""
+    end = max(words.rfind(mark) for mark in ".?!")
+    return words[: end + 1] if end > 0 else words
+
+
 def render_turn(turn: PersuaderTurn) -> str:
     """The turn as a model should write it; `parse_turn` reads it back."""
     return (

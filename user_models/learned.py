@@ -26,7 +26,7 @@ from persuade_env.dialogue import TONES, Decision, Dialogue, PersuadeeTurn, Pers
 from persuade_env.errors import UserModelError
 from persuade_env.protocols import Completion, Message, StopReason, Usage, UserReply
 from persuade_env.seeding import derive_seed
-from persuade_env.turn_format import one_line
+from persuade_env.turn_format import one_line, whole_sentences
 from user_models.embedding import Embedder
 from user_models.mind import Mind, has_concerns, read_mind
 
@@ -293,12 +293,6 @@ def expected_attitude(completion: Completion, constraint: StateConstraint) -> fl
         for token, probability in completion.choices[0].items()
     )
     return min(7.0, max(1.0, mean))  # rounding may leave the scale by a hair
-
-
-def whole_sentences(words: str) -> str:
-    """What was said before the token limit cut a sentence off; all of it if there is no end."""
-    end = max(words.rfind(mark) for mark in ".?!")
-    return words[: end + 1] if end > 0 else words
 
 
 @lru_cache(maxsize=4)
