@@ -62,3 +62,7 @@ register(
     entry_point="persuade_env.envs.persuasion:PersuasionEnv",
     vector_entry_point="persuade_env.envs.vector:PersuasionVectorEnv",
 )
+register(
+    id="persuade_env/StrategyPersuasion-v0",
+    entry_point="persuade_env.envs.strategy:StrategyPersuasionEnv",
+)

@@ -30,11 +30,11 @@ import numpy as np
 
 from persuade_env.dialogue import MAX_ATTITUDE, MIN_ATTITUDE, Decision, Dialogue, Persona
 from persuade_env.dialogue import PersuadeeTurn as Turn
+from persuade_env.embedding import Embedder
 from persuade_env.errors import UserModelError
 from persuade_env.protocols import UserReply
 from persuade_env.seeding import derive_seed
 from persuade_env.turn_format import one_line
-from user_models.embedding import Embedder
 
 SETTLES = 0.25
 """Cosine similarity from which a response speaks to a concern."""

@@ -23,11 +23,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from persuade_env.dialogue import TONES, Decision, Dialogue, PersuadeeTurn, PersuaderTurn
+from persuade_env.embedding import Embedder
 from persuade_env.errors import UserModelError
 from persuade_env.protocols import Completion, Message, StopReason, Usage, UserReply
 from persuade_env.seeding import derive_seed
 from persuade_env.turn_format import one_line, whole_sentences
-from user_models.embedding import Embedder
 from user_models.mind import Mind, has_concerns, read_mind
 
 if TYPE_CHECKING:

@@ -21,10 +21,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from persuade_env.dialogue import MAX_ATTITUDE, MIN_ATTITUDE, Decision, Dialogue, PersuaderTurn
+from persuade_env.embedding import Embedder
 from persuade_env.errors import UserModelError
 from persuade_env.seeding import derive_seed
 from persuade_env.turn_format import one_line
-from user_models.embedding import Embedder
 
 FILE = "mind.json"
 

@@ -14,9 +14,9 @@ from persuade_env.dialogue import (
     PersuaderTurn,
     ScenarioRecord,
 )
+from persuade_env.embedding import Embedder
 from persuade_env.errors import UserModelError
 from persuade_env.seeding import derive_seed, generator
-from user_models.embedding import Embedder
 from user_models.mind import Mind, clipped, features, has_concerns
 
 _IDLE = (

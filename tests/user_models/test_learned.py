@@ -2,9 +2,9 @@ import pytest
 
 from persuade_env.chat.lora import IGNORED
 from persuade_env.dialogue import TONES, Decision, Dialogue, PersuaderTurn
+from persuade_env.embedding import Embedder
 from persuade_env.scenarios import load_corpus
 from tests.helpers import felt, scenario
-from user_models.embedding import Embedder
 from user_models.learned import (
     LearnedUser,
     StateConstraint,

@@ -7,11 +7,11 @@ import pytest
 
 from agents.scripted import CONTROLS
 from persuade_env.dialogue import Decision, Dialogue, PersuaderTurn
+from persuade_env.embedding import Embedder
 from persuade_env.errors import UserModelError
 from persuade_env.protocols import persuader_view
 from persuade_env.scenarios import load_corpus
 from tests.helpers import felt, scenario
-from user_models.embedding import Embedder
 from user_models.mind import FEATURES, FILE, LARGEST_STEP, Mind, features, read_mind
 from user_models.mind_training import fit_mind
 
