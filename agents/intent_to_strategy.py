@@ -29,6 +29,7 @@ class IntentToStrategyPersuader:
     Args:
         chat: any chat model.
         max_reply_tokens: of analysis, strategy and response together.
+        repair: whether a malformed turn is sampled once more.
     """
 
     def __init__(
@@ -38,8 +39,10 @@ class IntentToStrategyPersuader:
         max_reply_tokens: int = 112,
         temperature: float = 0.8,
         top_p: float = 0.95,
+        repair: bool = True,
     ) -> None:
         self.chat = chat
+        self.repair = repair
         self.max_reply_tokens = max_reply_tokens
         self.temperature = temperature
         self.top_p = top_p
@@ -47,7 +50,7 @@ class IntentToStrategyPersuader:
     def act(self, dialogues: Sequence[Dialogue], seeds: Sequence[int]) -> list[PersuaderReply]:
         """See `Persuader.act`."""
         replies = [_read(one) for one in self._generate(dialogues, seeds)]
-        again = [index for index, reply in enumerate(replies) if reply.malformed]
+        again = [index for index, reply in enumerate(replies) if self.repair and reply.malformed]
         if again:
             repaired = self._generate(
                 [dialogues[index] for index in again],

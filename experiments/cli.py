@@ -133,7 +133,7 @@ def benchmark(
         str,
         typer.Option(
             help="Comma-separated: controls, prompted, intent-to-strategy, either with =MODEL, "
-            "sft and dpo (of --run), checkpoint=FOLDER, module:attribute."
+            "sft, dpo and ppo (of --run), checkpoint=FOLDER, module:attribute."
         ),
     ],
     user_models: Annotated[
@@ -158,7 +158,7 @@ def benchmark(
     seed: Seed = 0,
 ) -> None:
     """Compares persuaders on held-out scenarios; the table also as JSON and Parquet."""
-    from experiments import pipeline, presets
+    from experiments import names, pipeline, presets
     from experiments.benchmark import BenchmarkSettings
     from experiments.stages import Stage, digest
     from experiments.tables import terminal_table
@@ -167,8 +167,8 @@ def benchmark(
 
     _quiet()
     records = files.load(scenarios) if scenarios else files.load_corpus(split)
-    agent_specs = {n: pipeline.agent_in(run_folder, n) for n in _names(agents)}
-    user_specs = {n: pipeline.user_model_in(run_folder, n) for n in _names(user_models)}
+    agent_specs = {n: names.agent_in(run_folder, n) for n in _names(agents)}
+    user_specs = {n: names.user_model_in(run_folder, n) for n in _names(user_models)}
     # A name that doesn't exist is worth knowing before the first hour, not after.
     from agents.registry import load_agent
 
@@ -243,7 +243,7 @@ def fidelity(
     seed: Seed = 0,
 ) -> None:
     """Whether a user model can be trusted: its answers where it is known what people do."""
-    from experiments import pipeline
+    from experiments import names
     from experiments.fidelity import card_table, fidelity_card, write_card
     from experiments.progress import bar
     from persuade_env import scenarios as files
@@ -251,7 +251,7 @@ def fidelity(
 
     _quiet()
     records = files.load(scenarios) if scenarios else files.load_corpus(split)
-    model = load_user_model(pipeline.user_model_in(run_folder, user_model))
+    model = load_user_model(names.user_model_in(run_folder, user_model))
     with bar("fidelity", None, "reply") as shown:
 
         def progress(test: str, count: int) -> None:
@@ -311,17 +311,15 @@ def play(
     seed: Annotated[int | None, typer.Option(help="For the same dialogue again.")] = None,
 ) -> None:
     """You against a model, in the terminal. An empty line as persuader is silence; Ctrl-D ends."""
-    from experiments import pipeline
+    from experiments import names
     from experiments.play import play_persuadee, play_persuader
     from persuade_env.errors import UnknownNameError
 
     if side == "persuader":
-        play_persuader(
-            out, pipeline.user_model_in(run_folder, user_model), scenario, max_turns, seed
-        )
+        play_persuader(out, names.user_model_in(run_folder, user_model), scenario, max_turns, seed)
     elif side == "persuadee":
         _quiet()
-        play_persuadee(out, pipeline.agent_in(run_folder, agent), scenario, max_turns, seed)
+        play_persuadee(out, names.agent_in(run_folder, agent), scenario, max_turns, seed)
     else:
         raise UnknownNameError("side", side, ["persuader", "persuadee"])
 
@@ -355,6 +353,19 @@ def train_sft(preset: Preset = "default", folder: RunFolder = Path(), seed: Seed
 def train_dpo(preset: Preset = "default", folder: RunFolder = Path(), seed: Seed = 0) -> None:
     """The DPO persuader, with the stages before it."""
     _train("dpo", preset, folder, seed)
+
+
+@train_app.command("ppo")
+def train_ppo(preset: Preset = "default", folder: RunFolder = Path(), seed: Seed = 0) -> None:
+    """The PPO persuader, against the learned user, with the stages before it."""
+    from experiments import pipeline, presets
+
+    _quiet()
+    if folder == Path():
+        folder = RUNS / (preset if seed == 0 else f"{preset}-{seed}")
+    settings = replace(presets.preset(preset), seed=seed)
+    pipeline.run_ppo(folder, settings, say=lambda line: err.print(escape(line)))
+    out.print(f"checkpoint: {folder / 'ppo'}", soft_wrap=True, highlight=False)
 
 
 @scenarios_app.command("check")

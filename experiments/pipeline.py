@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from agents.dpo import train_dpo
-from agents.intent_to_strategy import IntentToStrategyPersuader
 from agents.preferences import (
     Context,
     SimulatedContext,
@@ -23,11 +22,10 @@ from agents.preferences import (
     preferences,
     simulate,
 )
-from agents.prompted import PromptedPersuader
-from agents.registry import load_agent
 from agents.sft import train_sft
 from experiments.benchmark import Row, run_benchmark
 from experiments.memory import release_freed_memory
+from experiments.names import agent_in, agent_loader, user_model_in, user_model_loader
 from experiments.presets import RunSettings
 from experiments.progress import bar, training_bar
 from experiments.stages import Stage, digest
@@ -36,20 +34,15 @@ from persuade_env import __version__
 from persuade_env.chat.embedded import resolve
 from persuade_env.dialogue import Scenario, ScenarioRecord
 from persuade_env.errors import RunError
-from persuade_env.protocols import Persuader, UserModel
-from persuade_env.registry import load_user_model
+from persuade_env.protocols import Persuader
 from persuade_env.scenarios import SPLITS, halves, load_corpus
 from persuade_env.seeding import derive_seed, generator
-from user_models.learned import LearnedUser
 from user_models.training import train_user_model
 
 STAGES = (
     "prepare", "user-model", "held-out", "sft", "preferences", "dpo", "benchmark", "report",
 )  # fmt: skip
 """What a run goes through, in order; also the names of its subfolders."""
-
-_CHECKPOINTS = {"sft": "sft", "dpo": "dpo"}
-_USER_CHECKPOINTS = {"learned": "user-model", "held-out": "held-out"}
 
 
 def run(
@@ -75,6 +68,33 @@ def run(
             say(f"{stage.name}: {'done' if made else 'unchanged, kept'}")
             if stage.name == until:
                 return
+
+
+def run_ppo(
+    root: Path, settings: RunSettings, *, say: Callable[[str], None] = lambda _: None
+) -> None:
+    """Trains PPO in `root/ppo`, after what is missing of the stages that it needs.
+
+    It is no stage of `run`, whose time it would double on a CPU.
+    """
+    with locked(root):
+        for stage in _stages(root, settings):
+            if stage.name == "preferences":
+                break
+            say(f"{stage.name}: {'done' if stage.run(root) else 'unchanged, kept'}")
+        data = RunData.load(settings)
+        ppo = Stage(
+            "ppo",
+            partial(_train_ppo, root, data.train, settings),
+            {
+                "version": __version__,
+                "user_model": digest(root / "user-model"),
+                "sft": digest(root / "sft"),
+                "scenarios": _dump(data.train),
+                "settings": asdict(replace(settings.ppo, seed=settings.seed)),
+            },
+        )
+        say(f"ppo: {'done' if ppo.run(root) else 'unchanged, kept'}")
 
 
 @dataclass(frozen=True)
@@ -212,11 +232,11 @@ def _simulate(
             if key in done:
                 found = [SimulatedContext.from_json(row) for row in done[key]]
             else:
-                persuader = persuader or _agent(agent_in(root, "sft"), limit)()
+                persuader = persuader or agent_loader(agent_in(root, "sft"), limit)()
                 found = simulate(
                     batch,
                     persuader,
-                    _user_model(user_model_in(root, "learned"), limit)(),
+                    user_model_loader(user_model_in(root, "learned"), limit)(),
                     settings=settings.preferences,
                     seed=settings.seed,
                 )
@@ -265,6 +285,29 @@ def _train_dpo(root: Path, settings: RunSettings, folder: Path) -> None:
     _keep_log(folder, log)
 
 
+def _train_ppo(
+    root: Path, records: Sequence[ScenarioRecord], settings: RunSettings, folder: Path
+) -> None:
+    from agents.ppo import train_ppo
+
+    chosen = replace(settings.ppo, seed=settings.seed)
+    with bar("ppo", chosen.iterations, "iteration") as shown:
+
+        def report(numbers: Mapping[str, float]) -> None:
+            shown.set_postfix(gain=f"{numbers['attitude_gain']:.2f}", refresh=False)
+            shown.update(int(numbers["iteration"]) + 1 - shown.n)
+
+        log = train_ppo(
+            root / "sft",
+            folder,
+            user_model_loader(user_model_in(root, "learned"), settings.max_reply_tokens)(),
+            [record.scenario for record in records],
+            settings=chosen,
+            report=report,
+        )
+    _keep_log(folder, log)
+
+
 def _keep_log(folder: Path, log: Sequence[Mapping[str, Any]]) -> None:
     """The training log without its clock: the same inputs give the same file."""
     clocks = ("runtime", "per_second")
@@ -303,43 +346,13 @@ def benchmark(
             shown.update(count)
 
         return run_benchmark(
-            {name: _agent(spec, limit) for name, spec in agents.items()},
-            {name: _user_model(spec, limit) for name, spec in user_models.items()},
+            {name: agent_loader(spec, limit) for name, spec in agents.items()},
+            {name: user_model_loader(spec, limit) for name, spec in user_models.items()},
             scenarios,
             folder,
             replace(settings.benchmark, seed=settings.seed),
             progress,
         )
-
-
-def _agent(spec: str, limit: int | None) -> Callable[[], Persuader]:
-    def load() -> Persuader:
-        agent = load_agent(spec)
-        if limit is not None and isinstance(agent, IntentToStrategyPersuader | PromptedPersuader):
-            return type(agent)(agent.chat, max_reply_tokens=limit)
-        return agent
-
-    return load
-
-
-def _user_model(spec: str, limit: int | None) -> Callable[[], UserModel]:
-    def load() -> UserModel:
-        user_model = load_user_model(spec)
-        if limit is not None and isinstance(user_model, LearnedUser):
-            return LearnedUser(user_model.chat, user_model.mind, max_reply_tokens=limit)
-        return user_model
-
-    return load
-
-
-def agent_in(root: Path, name: str) -> str:
-    """What `load_agent` is to be given for `name`; `sft` and `dpo` are those of the run."""
-    return f"checkpoint={root / _CHECKPOINTS[name]}" if name in _CHECKPOINTS else name
-
-
-def user_model_in(root: Path, name: str) -> str:
-    """What `load_user_model` is to be given; `learned` and `held-out` are those of the run."""
-    return f"learned={root / _USER_CHECKPOINTS[name]}" if name in _USER_CHECKPOINTS else name
 
 
 def _report(root: Path, folder: Path) -> None:

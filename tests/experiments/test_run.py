@@ -168,3 +168,24 @@ def test_an_offline_run_is_tracked_and_read_back(undisturbed):
     }
     assert len(tables["benchmark"]["data"]) == len(load_rows(folder / "benchmark"))
     assert "starts at attitude" in str(tables["dialogues"]["data"])
+
+
+def test_ppo_is_trained_on_a_run_and_its_checkpoint_speaks(undisturbed):
+    folder, _ = undisturbed
+    arguments = ["train", "ppo", "--preset", "smoke", "--out", str(folder)]
+    done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "sft: unchanged, kept" in done.stderr
+    assert f"checkpoint: {folder / 'ppo'}" in done.stdout
+    (numbers,) = json.loads((folder / "ppo" / "log.json").read_text())
+    assert numbers["invalid"] == 0
+    assert numbers["kl"] >= 0
+    assert list((folder / "ppo" / "ppo" / "dialogues").glob("*.jsonl"))
+    from agents.registry import load_agent
+    from persuade_env.dialogue import Dialogue
+    from persuade_env.protocols import persuader_view
+    from tests.helpers import scenario
+
+    agent = load_agent(f"checkpoint={folder / 'ppo'}")
+    (reply,) = agent.act([persuader_view(Dialogue(scenario=scenario()))], [0])
+    assert reply.completion.token_ids

@@ -1,0 +1,50 @@
+"""What the short names of a run mean: `sft`, `learned` and the like, as specs and as objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from agents.intent_to_strategy import IntentToStrategyPersuader
+from agents.prompted import PromptedPersuader
+from agents.registry import load_agent
+from persuade_env.protocols import Persuader, UserModel
+from persuade_env.registry import load_user_model
+from user_models.learned import LearnedUser
+
+_CHECKPOINTS = {"sft": "sft", "dpo": "dpo", "ppo": "ppo"}
+_USER_CHECKPOINTS = {"learned": "user-model", "held-out": "held-out"}
+
+
+def agent_loader(spec: str, limit: int | None) -> Callable[[], Persuader]:
+    """Loads an agent when called; one that writes with a model gets `limit` reply tokens."""
+
+    def load() -> Persuader:
+        agent = load_agent(spec)
+        if limit is not None and isinstance(agent, IntentToStrategyPersuader | PromptedPersuader):
+            return type(agent)(agent.chat, max_reply_tokens=limit)
+        return agent
+
+    return load
+
+
+def user_model_loader(spec: str, limit: int | None) -> Callable[[], UserModel]:
+    """Loads a user model when called; a learned one gets `limit` reply tokens."""
+
+    def load() -> UserModel:
+        user_model = load_user_model(spec)
+        if limit is not None and isinstance(user_model, LearnedUser):
+            return LearnedUser(user_model.chat, user_model.mind, max_reply_tokens=limit)
+        return user_model
+
+    return load
+
+
+def agent_in(root: Path, name: str) -> str:
+    """What `load_agent` is to be given; `sft`, `dpo` and `ppo` are those of the run."""
+    return f"checkpoint={root / _CHECKPOINTS[name]}" if name in _CHECKPOINTS else name
+
+
+def user_model_in(root: Path, name: str) -> str:
+    """What `load_user_model` is to be given; `learned` and `held-out` are those of the run."""
+    return f"learned={root / _USER_CHECKPOINTS[name]}" if name in _USER_CHECKPOINTS else name
