@@ -47,10 +47,8 @@ class PreferenceSettings:
     """Weight of each further turn of a path, relative to the one before."""
     margin: float = 0.25
     """Pairs whose |R| is below this are dropped."""
-    tie_band: float = 0.01
-    """Attitudes closer than this (Likert points) tie. The learned user's attitude is a mean over
-    its digits and holds no sampling noise in the turn that answers the candidate: at 0.1, which
-    suits people, 31 of 32 contexts tied."""
+    tie_band: float = 0.1
+    """Attitudes closer than this (Likert points) tie: nobody would tell such people apart."""
     keep_malformed: bool = False
     """Also compare candidates that don't follow the format; for runs of a few steps, whose
     persuader hasn't learned it yet."""

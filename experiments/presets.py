@@ -26,7 +26,7 @@ class RunSettings:
     seed: int = 0
     user_model: UserModelSettings = field(default_factory=UserModelSettings)
     sft: SFTSettings = field(default_factory=SFTSettings)
-    n_contexts: int = 32
+    n_contexts: int = 40
     """Dialogue contexts at which preferences are simulated."""
     contexts_per_batch: int = 8
     """Contexts simulated side by side, and the unit in which they are stored."""
