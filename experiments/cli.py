@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -12,9 +11,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
+from experiments import scenario_commands
+from experiments.console import err, out
 from experiments.memory import keep_freed_memory
 from experiments.storage import locked
 from persuade_env.errors import PersuadeError, RunError
@@ -27,13 +27,8 @@ app = typer.Typer(
     add_completion=False,
 )
 train_app = typer.Typer(help="Trains one model.", no_args_is_help=True)
-scenarios_app = typer.Typer(help="Checks scenario files.", no_args_is_help=True)
 app.add_typer(train_app, name="train")
-app.add_typer(scenarios_app, name="scenarios")
-
-_TABLE_WIDTH = 132  # also where there is no terminal: a cut table says nothing
-out = Console(width=max(_TABLE_WIDTH, Console().width))
-err = Console(stderr=True)
+app.add_typer(scenario_commands.app, name="scenarios")
 
 _INTERRUPTED = 130
 RUNS = Path("runs")
@@ -366,28 +361,3 @@ def train_ppo(preset: Preset = "default", folder: RunFolder = Path(), seed: Seed
     settings = replace(presets.preset(preset), seed=seed)
     pipeline.run_ppo(folder, settings, say=lambda line: err.print(escape(line)))
     out.print(f"checkpoint: {folder / 'ppo'}", soft_wrap=True, highlight=False)
-
-
-@scenarios_app.command("check")
-def check_scenarios(
-    file: Annotated[Path, typer.Argument(help="A scenario file, or a data set's file or folder.")],
-    format: Annotated[str, typer.Option(help="Of the file.")] = "persuade_env",
-) -> None:
-    """Every error with file, place, field and what was expected; exit code 1 if there is any."""
-    from persuade_env.scenarios import check
-
-    records, errors = check(file, format)
-    for error in errors:
-        out.print(escape(error), soft_wrap=True, highlight=False)
-    if errors:
-        raise RunError(f"{len(errors)} errors; {len(records)} scenarios are fine")
-    dialogues = sum(len(record.dialogues) for record in records)
-    out.print(f"{len(records)} scenarios, {dialogues} dialogues: all fine")
-
-
-@scenarios_app.command("schema")
-def schema() -> None:
-    """Prints the JSON Schema of a scenario."""
-    from persuade_env.scenarios import json_schema
-
-    sys.stdout.write(json.dumps(json_schema(), indent=1) + "\n")

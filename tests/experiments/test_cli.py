@@ -47,6 +47,9 @@ def persuade(monkeypatch, capsys):
         (("play", "--scenario", "x"), "unknown scenario 'x'"),
         (("play", "--side", "judge"), "unknown side 'judge'"),
         (("scenarios", "check", "nowhere.jsonl"), "nowhere.jsonl: no such file"),
+        (("scenarios", "stats", "nowhere.jsonl"), "nowhere.jsonl: no such file"),
+        (("fidelity", "--user-model", "nobody"), "unknown user model 'nobody'"),
+        (("train", "ppo", "--preset", "huge"), "unknown preset 'huge'"),
     ],
 )
 def test_a_mistake_is_one_clear_line(arguments, message, tmp_path, persuade):
