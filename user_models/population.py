@@ -1,0 +1,94 @@
+"""Several user models as one: nobody is persuaded unless most of them are.
+
+An agent trained against one simulator learns that simulator's weak spots. What moves a mean, or
+better a low quantile, of different minds is less likely to be one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from persuade_env.dialogue import Decision, Dialogue, PersuadeeTurn
+from persuade_env.errors import UserModelError
+from persuade_env.protocols import Usage, UserModel, UserReply
+from persuade_env.registry import load_user_model
+from persuade_env.seeding import derive_seed
+
+
+class PopulationUser:
+    """Answers with the attitude that its members have together.
+
+    The attitude is their mean or a quantile. An end needs more than half of them: the decision is
+    the one that most members take, and `continue` where none has a majority. The words are
+    those of the member whose attitude is nearest to the common one, of those who decided the same
+    (of all, if none did).
+
+    Args:
+        members: at least one user model.
+        quantile: from 0 (the hardest to convince) to 1; None for the mean.
+    """
+
+    def __init__(self, members: Sequence[UserModel], quantile: float | None = None) -> None:
+        if not members:
+            raise UserModelError("a population needs at least one user model")
+        if quantile is not None and not 0 <= quantile <= 1:
+            raise UserModelError(f"a quantile is from 0 to 1, not {quantile}")
+        self.members = tuple(members)
+        self.quantile = quantile
+
+    def reply(self, dialogues: Sequence[Dialogue], seeds: Sequence[int]) -> list[UserReply]:
+        """See `UserModel.reply`. A member that fails makes the reply an error."""
+        answers = [
+            member.reply(dialogues, [derive_seed(seed, "member", index) for seed in seeds])
+            for index, member in enumerate(self.members)
+        ]
+        return [self._together(each) for each in zip(*answers, strict=True)]
+
+    def _together(self, replies: Sequence[UserReply]) -> UserReply:
+        usage = sum((one.usage for one in replies), Usage())
+        turns: list[PersuadeeTurn] = []
+        for one in replies:
+            if one.turn is None or one.turn.attitude is None:
+                error = one.error or UserModelError("a member of the population has no attitude")
+                return UserReply(error=error, usage=usage)
+            turns.append(one.turn)
+        attitudes = np.asarray([turn.attitude for turn in turns], dtype=float)
+        common = float(
+            attitudes.mean() if self.quantile is None else np.quantile(attitudes, self.quantile)
+        )
+        decision = next(
+            (
+                kind
+                for kind in (Decision.ACCEPT, Decision.REFUSE)
+                if sum(turn.decision is kind for turn in turns) > len(turns) / 2
+            ),
+            Decision.CONTINUE,
+        )
+        order = np.argsort(np.abs(attitudes - common), kind="stable")
+        nearest = [turns[index] for index in order]
+        speaker = next((turn for turn in nearest if turn.decision is decision), nearest[0])
+        turn = speaker.model_copy(update={"attitude": common, "decision": decision})
+        return UserReply(turn=turn, usage=usage)
+
+
+def from_spec(argument: str = "") -> PopulationUser:
+    """The population of a spec: `population=concerns+learned=FOLDER`, with `@0.25` a quantile.
+
+    Raises:
+        UserModelError: if no members are named, or the quantile is no number from 0 to 1.
+        UnknownNameError: if there is no user model of a member's name.
+    """
+    names, has_quantile, quantile = argument.partition("@")
+    members = [name.strip() for name in names.split("+") if name.strip()]
+    if not members:
+        raise UserModelError(
+            "a population needs members: `population=concerns+learned=FOLDER`, and for a quantile "
+            "in place of the mean `population=…@0.25`"
+        )
+    try:
+        chosen = float(quantile) if has_quantile else None
+    except ValueError as error:
+        raise UserModelError(f"{quantile!r} is no quantile: a number from 0 to 1") from error
+    return PopulationUser([load_user_model(name) for name in members], chosen)
