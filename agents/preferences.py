@@ -13,6 +13,7 @@ figure adds up four verdicts; `depth=4, n_paths=1` and `depth=1, n_paths=4` are 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
@@ -334,8 +335,12 @@ def _score(
         for a, b in zip(first, second, strict=True):
             pairs.append((_until(a.dialogue, end), _until(b.dialogue, end)))
             weights.append(settings.decay**level)
-    verdicts = scores(judge, pairs)
-    return sum(w * v for w, v in zip(weights, verdicts, strict=True)) / sum(weights)
+    told = [
+        (weight, verdict)
+        for weight, verdict in zip(weights, scores(judge, pairs), strict=True)
+        if not math.isnan(verdict)  # the judge failed
+    ]
+    return sum(w * v for w, v in told) / sum(w for w, _ in told) if told else 0.0
 
 
 def _until(dialogue: Dialogue, end: int) -> Dialogue:

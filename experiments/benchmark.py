@@ -14,7 +14,7 @@ from experiments.statistics import Estimate, clustered_mean, clustered_ratio
 from experiments.storage import BatchLog, read_json, write_json
 from persuade_env.dialogue import Outcome, Scenario
 from persuade_env.episode import Episode, rollout
-from persuade_env.judges import AttitudeJudge, scores
+from persuade_env.judges import AttitudeJudge, load_judge, scores
 from persuade_env.protocols import Judge, Persuader, UserModel
 from persuade_env.seeding import derive_seed, generator
 
@@ -46,6 +46,8 @@ class BenchmarkSettings:
     """Dialogues that run side by side, and the unit in which they are stored."""
     baseline: str = "sft"
     """The agent that win rates compare with."""
+    judge: str = AttitudeJudge.name
+    """What win rates are judged by: `attitude`, the user model's own, or a chat model."""
     seed: int = 0
 
 
@@ -206,11 +208,15 @@ def _win_rate(
     pairs = [(e, others[e.scenario.id, e.seed]) for e in valid if (e.scenario.id, e.seed) in others]
     if not pairs:
         return Estimate(math.nan, math.nan, math.nan)
-    wins = [
-        (score + 1) / 2 for score in scores(judge, [(a.dialogue, b.dialogue) for a, b in pairs])
+    told = [
+        ((score + 1) / 2, a.scenario.id)
+        for score, (a, _) in zip(
+            scores(judge, [(a.dialogue, b.dialogue) for a, b in pairs]), pairs, strict=True
+        )
+        if not math.isnan(score)  # the judge failed
     ]
     rng = generator(derive_seed(seed, agent, user_model, "win_rate"))
-    return clustered_mean(wins, [a.scenario.id for a, _ in pairs], rng)
+    return clustered_mean([win for win, _ in told], [scenario for _, scenario in told], rng)
 
 
 def run_benchmark(
@@ -250,12 +256,14 @@ def run_benchmark(
             if seconds:
                 timings[pair] = round(timings.get(pair, 0.0) + seconds, 3)
                 write_json(folder / "timings.json", timings)
+    judge = load_judge(settings.judge)
     rows = [
         summarize(
             agent,
             user,
             found,
             None if agent == settings.baseline else episodes.get((settings.baseline, user)),
+            judge=judge,
             seed=settings.seed,
         )
         for (agent, user), found in episodes.items()

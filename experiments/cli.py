@@ -147,6 +147,13 @@ def benchmark(
     ] = RUNS / "default",
     folder: RunFolder = Path("runs/benchmark"),
     baseline: Annotated[str, typer.Option(help="The agent that win rates compare with.")] = "sft",
+    judge: Annotated[
+        str,
+        typer.Option(
+            help="Of win rates: attitude (the user model's own), or a chat model: embedded, a "
+            "Hugging Face id or path, URL#MODEL of an OpenAI-compatible server."
+        ),
+    ] = "attitude",
     episodes: Annotated[int, typer.Option(min=1, help="Dialogues per scenario.")] = 1,
     max_turns: Annotated[int, typer.Option(min=2, help="Persuader turns per dialogue.")] = 5,
     batch_size: Annotated[int, typer.Option(min=1, help="Dialogues side by side.")] = 32,
@@ -178,6 +185,7 @@ def benchmark(
             max_turns=max_turns,
             batch_size=batch_size,
             baseline=baseline,
+            judge=judge,
         ),
     )
     rows: list[Any] = []
@@ -208,6 +216,7 @@ def benchmark(
     from experiments.benchmark import load_rows, load_seconds
 
     out.print(terminal_table(rows or load_rows(folder), load_seconds(folder)))
+    out.print(f"win rates: against {baseline}, judged by {judge}", highlight=False)
     out.print(f"results: {folder / 'results.json'}, {folder / 'results.parquet'}", soft_wrap=True)
 
 

@@ -1,7 +1,8 @@
-"""Judges that need no language model, and how verdicts are made order-free."""
+"""Judges by name, one that needs no language model, and how verdicts are made order-free."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from persuade_env.dialogue import Dialogue, Outcome
@@ -37,14 +38,33 @@ class AttitudeJudge:
         return Verdict.FIRST if difference > 0 else Verdict.SECOND
 
 
+def load_judge(spec: str = AttitudeJudge.name) -> Judge:
+    """The judge that `spec` names: `attitude`, or a chat model (`chat_from_spec`).
+
+    Raises:
+        ChatError: if there is no such chat model.
+    """
+    if spec == AttitudeJudge.name:
+        return AttitudeJudge()
+    from persuade_env.chat.loading import chat_from_spec
+    from persuade_env.chat_judge import ChatJudge
+
+    return ChatJudge(chat_from_spec(spec))
+
+
 def scores(judge: Judge, pairs: Sequence[tuple[Dialogue, Dialogue]]) -> list[float]:
     """How far the first dialogue of each pair is preferred, both orders asked.
 
     Returns:
         For each pair 1 (first wins in both orders) to -1 (second wins in both); 0 for ties
-        and for verdicts that follow the order.
+        and for verdicts that follow the order; NaN where the judge failed in either order.
     """
     forward = judge.compare(pairs)
     backward = judge.compare([(second, first) for first, second in pairs])
-    value = {Verdict.FIRST: 1.0, Verdict.TIE: 0.0, Verdict.SECOND: -1.0}
+    value = {
+        Verdict.FIRST: 1.0,
+        Verdict.TIE: 0.0,
+        Verdict.SECOND: -1.0,
+        Verdict.FAILED: math.nan,
+    }
     return [(value[a] - value[b]) / 2 for a, b in zip(forward, backward, strict=True)]

@@ -145,6 +145,8 @@ class Verdict(StrEnum):
     FIRST = "first"
     SECOND = "second"
     TIE = "tie"
+    FAILED = "failed"
+    """It gave no verdict; nobody averages that in."""
 
 
 @runtime_checkable
