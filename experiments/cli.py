@@ -128,7 +128,7 @@ def benchmark(
         str,
         typer.Option(
             help="Comma-separated: controls, prompted, intent-to-strategy, either with =MODEL, "
-            "sft, dpo and ppo (of --run), checkpoint=FOLDER, module:attribute."
+            "sft, dpo, ppo and grpo (of --run), checkpoint=FOLDER, module:attribute."
         ),
     ],
     user_models: Annotated[
@@ -362,11 +362,21 @@ def train_dpo(preset: Preset = "default", folder: RunFolder = Path(), seed: Seed
 @train_app.command("ppo")
 def train_ppo(preset: Preset = "default", folder: RunFolder = Path(), seed: Seed = 0) -> None:
     """The PPO persuader, against the learned user, with the stages before it."""
-    from experiments import pipeline, presets
+    _reinforce("ppo", preset, folder, seed)
+
+
+@train_app.command("grpo")
+def train_grpo(preset: Preset = "default", folder: RunFolder = Path(), seed: Seed = 0) -> None:
+    """The GRPO persuader, against the learned user, with the stages before it."""
+    _reinforce("grpo", preset, folder, seed)
+
+
+def _reinforce(algorithm: str, preset: str, folder: Path, seed: int) -> None:
+    from experiments import presets, reinforcement
 
     _quiet()
     if folder == Path():
         folder = RUNS / (preset if seed == 0 else f"{preset}-{seed}")
     settings = replace(presets.preset(preset), seed=seed)
-    pipeline.run_ppo(folder, settings, say=lambda line: err.print(escape(line)))
-    out.print(f"checkpoint: {folder / 'ppo'}", soft_wrap=True, highlight=False)
+    reinforcement.train(folder, settings, algorithm, say=lambda line: err.print(escape(line)))
+    out.print(f"checkpoint: {folder / algorithm}", soft_wrap=True, highlight=False)

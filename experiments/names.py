@@ -12,7 +12,7 @@ from persuade_env.protocols import Persuader, UserModel
 from persuade_env.registry import load_user_model
 from user_models.learned import LearnedUser
 
-_CHECKPOINTS = {"sft": "sft", "dpo": "dpo", "ppo": "ppo"}
+_CHECKPOINTS = {"sft": "sft", "dpo": "dpo", "ppo": "ppo", "grpo": "grpo"}
 _USER_CHECKPOINTS = {"learned": "user-model", "held-out": "held-out"}
 
 
@@ -41,7 +41,7 @@ def user_model_loader(spec: str, limit: int | None) -> Callable[[], UserModel]:
 
 
 def agent_in(root: Path, name: str) -> str:
-    """What `load_agent` is to be given; `sft`, `dpo` and `ppo` are those of the run."""
+    """What `load_agent` is to be given; `sft`, `dpo`, `ppo` and `grpo` are the run's."""
     return f"checkpoint={root / _CHECKPOINTS[name]}" if name in _CHECKPOINTS else name
 
 

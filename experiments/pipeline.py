@@ -62,39 +62,12 @@ def run(
         RunError: if another process is at work in `root`, or it can't be written.
     """
     with locked(root):
-        for stage in _stages(root, settings):
+        for stage in stages_of(root, settings):
             made = stage.run(root)
             release_freed_memory()
             say(f"{stage.name}: {'done' if made else 'unchanged, kept'}")
             if stage.name == until:
                 return
-
-
-def run_ppo(
-    root: Path, settings: RunSettings, *, say: Callable[[str], None] = lambda _: None
-) -> None:
-    """Trains PPO in `root/ppo`, after what is missing of the stages that it needs.
-
-    It is no stage of `run`, whose time it would double on a CPU.
-    """
-    with locked(root):
-        for stage in _stages(root, settings):
-            if stage.name == "preferences":
-                break
-            say(f"{stage.name}: {'done' if stage.run(root) else 'unchanged, kept'}")
-        data = RunData.load(settings)
-        ppo = Stage(
-            "ppo",
-            partial(_train_ppo, root, data.train, settings),
-            {
-                "version": __version__,
-                "user_model": digest(root / "user-model"),
-                "sft": digest(root / "sft"),
-                "scenarios": _dump(data.train),
-                "settings": asdict(replace(settings.ppo, seed=settings.seed)),
-            },
-        )
-        say(f"ppo: {'done' if ppo.run(root) else 'unchanged, kept'}")
 
 
 @dataclass(frozen=True)
@@ -114,7 +87,7 @@ class RunData:
         )
 
 
-def _stages(root: Path, settings: RunSettings) -> Any:
+def stages_of(root: Path, settings: RunSettings) -> Any:
     """The stages one after the other; each one's inputs are known when those before are made."""
     data = RunData.load(settings)
     common = {"version": __version__, "base": settings.base, "seed": settings.seed}
@@ -122,19 +95,19 @@ def _stages(root: Path, settings: RunSettings) -> Any:
     yield Stage(
         "prepare",
         partial(_prepare, settings, data),
-        {**common, "scenarios": _dump([*data.train, *data.validation, *data.test])},
+        {**common, "scenarios": dump([*data.train, *data.validation, *data.test])},
     )
     first, second = halves(data.train)
     for name, part in (("user-model", first), ("held-out", second)):
         yield Stage(
             name,
             partial(_train_user_model, name, part, settings),
-            {**common, "scenarios": _dump(part), "settings": asdict(settings.user_model)},
+            {**common, "scenarios": dump(part), "settings": asdict(settings.user_model)},
         )
     yield Stage(
         "sft",
         partial(_train_sft, data.train, settings),
-        {**common, "scenarios": _dump(data.train), "settings": asdict(settings.sft)},
+        {**common, "scenarios": dump(data.train), "settings": asdict(settings.sft)},
     )
     yield Stage(
         "preferences",
@@ -164,7 +137,7 @@ def _stages(root: Path, settings: RunSettings) -> Any:
         {
             **common,
             **limit,
-            "scenarios": _dump(data.test),
+            "scenarios": dump(data.test),
             "checkpoints": {
                 name: digest(root / name) for name in ("user-model", "held-out", "sft", "dpo")
             },
@@ -180,7 +153,7 @@ def _stages(root: Path, settings: RunSettings) -> Any:
     )
 
 
-def _dump(records: Sequence[ScenarioRecord]) -> list[dict[str, Any]]:
+def dump(records: Sequence[ScenarioRecord]) -> list[dict[str, Any]]:
     return [record.model_dump(mode="json") for record in records]
 
 
@@ -205,7 +178,7 @@ def _train_user_model(
         seed=derive_seed(settings.seed, name),
         callbacks=[training_bar(name)],
     )
-    _keep_log(folder, log)
+    keep_log(folder, log)
 
 
 def _train_sft(records: Sequence[ScenarioRecord], settings: RunSettings, folder: Path) -> None:
@@ -213,7 +186,7 @@ def _train_sft(records: Sequence[ScenarioRecord], settings: RunSettings, folder:
     log = train_sft(
         records, folder, base=settings.base, settings=sft, callbacks=[training_bar("sft")]
     )
-    _keep_log(folder, log)
+    keep_log(folder, log)
 
 
 def _simulate(
@@ -282,33 +255,10 @@ def _train_dpo(root: Path, settings: RunSettings, folder: Path) -> None:
         settings=replace(settings.dpo, seed=settings.seed),
         callbacks=[training_bar("dpo")],
     )
-    _keep_log(folder, log)
+    keep_log(folder, log)
 
 
-def _train_ppo(
-    root: Path, records: Sequence[ScenarioRecord], settings: RunSettings, folder: Path
-) -> None:
-    from agents.ppo import train_ppo
-
-    chosen = replace(settings.ppo, seed=settings.seed)
-    with bar("ppo", chosen.iterations, "iteration") as shown:
-
-        def report(numbers: Mapping[str, float]) -> None:
-            shown.set_postfix(gain=f"{numbers['attitude_gain']:.2f}", refresh=False)
-            shown.update(int(numbers["iteration"]) + 1 - shown.n)
-
-        log = train_ppo(
-            root / "sft",
-            folder,
-            user_model_loader(user_model_in(root, "learned"), settings.max_reply_tokens)(),
-            [record.scenario for record in records],
-            settings=chosen,
-            report=report,
-        )
-    _keep_log(folder, log)
-
-
-def _keep_log(folder: Path, log: Sequence[Mapping[str, Any]]) -> None:
+def keep_log(folder: Path, log: Sequence[Mapping[str, Any]]) -> None:
     """The training log without its clock: the same inputs give the same file."""
     clocks = ("runtime", "per_second")
     kept = [{k: v for k, v in one.items() if not k.endswith(clocks)} for one in log]

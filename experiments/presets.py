@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from agents.dpo import DPOSettings
+from agents.grpo_settings import GRPOSettings
 from agents.ppo_settings import PPOSettings
 from agents.preferences import PreferenceSettings
 from agents.sft import SFTSettings
@@ -33,7 +34,8 @@ class RunSettings:
     preferences: PreferenceSettings = field(default_factory=PreferenceSettings)
     dpo: DPOSettings = field(default_factory=DPOSettings)
     ppo: PPOSettings = field(default_factory=PPOSettings)
-    """Of `persuade train ppo`; no part of a run."""
+    grpo: GRPOSettings = field(default_factory=GRPOSettings)
+    """Of `persuade train ppo` and `persuade train grpo`; no part of a run."""
     benchmark: BenchmarkSettings = field(default_factory=BenchmarkSettings)
     max_reply_tokens: int | None = None
     """Of persuaders and user models alike; None for what each has by itself."""
@@ -63,6 +65,7 @@ PRESETS: Mapping[str, RunSettings] = MappingProxyType(
             preferences=PreferenceSettings(n_paths=1, depth=1, margin=0.0, keep_malformed=True),
             dpo=DPOSettings(max_steps=2, batch_size=2, max_tokens=512),
             ppo=PPOSettings(iterations=1, episodes=2, max_turns=1, max_reply_tokens=24),
+            grpo=GRPOSettings(steps=1, groups=1, group_size=2, max_turns=1, max_reply_tokens=24),
             benchmark=BenchmarkSettings(max_turns=1, batch_size=2),
             max_train_scenarios=8,
             max_test_scenarios=2,

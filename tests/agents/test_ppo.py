@@ -6,20 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from agents.policy import Policy, Turn
 from agents.ppo import PPO, collect, gae, ppo_loss, prepare
 from agents.ppo_settings import PPOSettings
 from agents.prompted import PromptedPersuader
-from persuade_env.dialogue import PersuadeeTurn
 from persuade_env.errors import UserModelError
 from persuade_env.protocols import UserReply
 from persuade_env.rewards import Reward
-from tests.helpers import scenario
+from tests.agents.tiny_world import WORLD, LikesTea, make_tokenizer, tiny
 
-WORDS = ["tea", "rain", "dog", "tent", "yes", "no", "maybe", "walk", "lamp", "zebra"]
 SETTINGS = PPOSettings(
     iterations=25,
     episodes=8,
@@ -35,22 +31,6 @@ SETTINGS = PPOSettings(
     stop_kl=1.0,
     reward=(("attitude_gain", 1.0),),
 )
-WORLD = [scenario(f"leisure-90{k}") for k in range(4)]
-
-
-class LikesTea:
-    """Half a point up for tea, half a point down for anything else."""
-
-    def reply(self, dialogues, seeds):
-        return [
-            UserReply(
-                turn=PersuadeeTurn(
-                    attitude=one.attitude + (0.5 if "tea" in one.turns[-1].response else -0.5),
-                    response="zebra",
-                )
-            )
-            for one in dialogues
-        ]
 
 
 BEST = 2 * 0.5 / 6
@@ -68,33 +48,7 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    special = ["<pad>", "<|im_start|>", "<|im_end|>", "<unk>"]
-    vocabulary = {word: index for index, word in enumerate([*special, *WORDS])}
-    inner = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-    inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    made = PreTrainedTokenizerFast(
-        tokenizer_object=inner, pad_token="<pad>", eos_token="<|im_end|>", padding_side="left"
-    )
-    made.chat_template = (
-        "{% for m in messages %}<|im_start|> {{ m['content'] }} <|im_end|> {% endfor %}"
-        "{% if add_generation_prompt %}<|im_start|>{% endif %}"
-    )
-    return made
-
-
-def tiny(seed=0):
-    torch.manual_seed(seed)
-    config = LlamaConfig(
-        vocab_size=4 + len(WORDS),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        pad_token_id=0,
-        eos_token_id=2,
-    )
-    return LlamaForCausalLM(config)
+    return make_tokenizer()
 
 
 def policy():
