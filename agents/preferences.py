@@ -38,8 +38,8 @@ from persuade_env.turn_format import render_turn
 class PreferenceSettings:
     """How preferences are simulated."""
 
-    n_candidates: int = 2
-    """Candidate turns per context; every two of them are compared."""
+    n_candidates: int = 4
+    """Candidate turns per context; every two of them are compared. The paper's are 2."""
     n_paths: int = 1
     """Simulated continuations per candidate, each with its own seed."""
     depth: int = 2
@@ -50,6 +50,8 @@ class PreferenceSettings:
     """Pairs whose |R| is below this are dropped."""
     tie_band: float = 0.1
     """Attitudes closer than this (Likert points) tie: nobody would tell such people apart."""
+    max_pairs: int = 2
+    """Per context, the clearest; they share candidates, so more of them teach little more."""
     keep_malformed: bool = False
     """Also compare candidates that don't follow the format; for runs of a few steps, whose
     persuader hasn't learned it yet."""
@@ -352,19 +354,23 @@ def preferences(
 ) -> list[Preference]:
     """The pairs whose score passes the margin, the better candidate first.
 
-    Pairs of identical replies carry no signal and are left out.
+    Of each context the `max_pairs` clearest: by score, and among equal scores by how far apart
+    the paths ended. Pairs of identical replies carry no signal and are
+    left out.
     """
     settings = settings or PreferenceSettings()
     pairs = []
     for one in simulated:
-        for comparison in one.comparisons:
-            if abs(comparison.score) < settings.margin:
-                continue
+        found = 0
+        for comparison in sorted(one.comparisons, key=lambda pair: _clarity(one, pair)):
+            if found == settings.max_pairs or abs(comparison.score) < settings.margin:
+                break
             better, worse = one.candidates[comparison.first], one.candidates[comparison.second]
             if comparison.score < 0:
                 better, worse = worse, better
             if better.token_ids == worse.token_ids:
                 continue
+            found += 1
             pairs.append(
                 Preference(
                     one.context_id,
@@ -375,3 +381,15 @@ def preferences(
                 )
             )
     return pairs
+
+
+def _clarity(context: SimulatedContext, comparison: Comparison) -> tuple[float, float]:
+    """Sorts the clearest comparison first."""
+    ends = [
+        sum(path.attitudes[-1] for path in paths if path.attitudes) / len(paths)
+        for paths in (
+            context.candidates[comparison.first].paths,
+            context.candidates[comparison.second].paths,
+        )
+    ]
+    return -abs(comparison.score), -abs(ends[0] - ends[1])

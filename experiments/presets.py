@@ -62,7 +62,9 @@ PRESETS: Mapping[str, RunSettings] = MappingProxyType(
             n_contexts=4,
             contexts_per_batch=2,
             max_reply_tokens=24,
-            preferences=PreferenceSettings(n_paths=1, depth=1, margin=0.0, keep_malformed=True),
+            preferences=PreferenceSettings(
+                n_candidates=2, n_paths=1, depth=1, margin=0.0, keep_malformed=True
+            ),
             dpo=DPOSettings(max_steps=2, batch_size=2, max_tokens=512),
             ppo=PPOSettings(iterations=1, episodes=2, max_turns=1, max_reply_tokens=24),
             grpo=GRPOSettings(steps=1, groups=1, group_size=2, max_turns=1, max_reply_tokens=24),

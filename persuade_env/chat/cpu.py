@@ -35,42 +35,65 @@ class PackedLinear(nn.Module):
 
 
 class ReservedLayer(DynamicLayer):
-    """One layer's keys and values in a buffer of fixed capacity that is filled in place."""
+    """One layer's keys and values in a buffer of fixed capacity that is filled in place.
+
+    Filled row by row first, through layers that `borrow` a row; from `advance` on it serves
+    the batch, and hands out the whole buffer: what is not filled yet is masked, which is cheaper
+    than the copy that a slice of a batch costs a matrix product.
+    """
 
     def __init__(self, capacity: int) -> None:
         super().__init__()
         self.capacity = capacity
         self.length = 0
+        self.whole = False
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
         batch, heads, _, key_size = key_states.shape
-        self._keys = key_states.new_empty((batch, heads, self.capacity, key_size))
-        self._values = value_states.new_empty((batch, heads, self.capacity, value_states.shape[-1]))
+        # Zeros, because what is masked is still multiplied, and garbage may be NaN.
+        self._keys = key_states.new_zeros((batch, heads, self.capacity, key_size))
+        self._values = value_states.new_zeros((batch, heads, self.capacity, value_states.shape[-1]))
         self.is_initialized = True
+
+    def borrow(self, lender: ReservedLayer, row: int, start: int) -> None:
+        """Becomes the positions from `start` on of one row of another layer's buffer."""
+        self._keys = lender._keys[row : row + 1, :, start : start + self.capacity]
+        self._values = lender._values[row : row + 1, :, start : start + self.capacity]
+        self.is_initialized = True
+
+    def advance(self, length: int) -> None:
+        """Counts positions as filled that were written by borrowers."""
+        self.length, self.whole = length, True
+        self._expose()
+
+    def _expose(self) -> tuple[torch.Tensor, torch.Tensor]:
+        end = self.capacity if self.whole else self.length
+        keys, values = self._keys[:, :, :end], self._values[:, :, :end]
+        self.keys, self.values = keys, values
+        return keys, values
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
         end = self.length + key_states.shape[-2]
         self._keys[:, :, self.length : end] = key_states
         self._values[:, :, self.length : end] = value_states
         self.length = end
-        self.keys, self.values = self._keys[:, :, :end], self._values[:, :, :end]
-        return self.keys, self.values
+        return self._expose()
 
     def get_seq_length(self) -> int:
         return self.length
 
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        return (self.capacity if self.whole else self.length + query_length), 0
+
     def batch_select_indices(self, indices: torch.Tensor) -> None:
         self._keys, self._values = self._keys[indices], self._values[indices]
-        self.keys = self._keys[:, :, : self.length]
-        self.values = self._values[:, :, : self.length]
+        self._expose()
 
 
 def reserved_cache(model: PreTrainedModel, capacity: int) -> Cache:
-    """An empty key-value cache for `capacity` positions."""
+    """An empty key-value cache for `capacity` positions, without its buffers."""
     layers = model.config.get_text_config().num_hidden_layers
     return Cache(layers=[ReservedLayer(capacity) for _ in range(layers)])
 
@@ -90,14 +113,20 @@ def _attention(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
         )
     batch, heads, _, size = query.shape
-    groups = key.shape[1]
+    groups, length = key.shape[1:3]
     # All query heads of a key-value head in one product, so that keys aren't repeated.
-    scores = torch.matmul(query.view(batch, groups, heads // groups, size), key.transpose(2, 3))
+    keys = key.reshape(batch * groups, length, size).transpose(1, 2)
+    scores = torch.bmm(query.reshape(batch * groups, heads // groups, size), keys)
     scores = scores * (size**-0.5 if scaling is None else scaling)
     if attention_mask is not None:
+        scores = scores.view(batch, groups, heads // groups, length)
         scores = scores.masked_fill(~attention_mask, torch.finfo(scores.dtype).min)
     weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(value.dtype)
-    return torch.matmul(weights, value).view(batch, 1, heads, size), None
+    attended = torch.bmm(
+        weights.view(batch * groups, heads // groups, length),
+        value.reshape(batch * groups, length, value.shape[-1]),
+    )
+    return attended.view(batch, 1, heads, value.shape[-1]), None
 
 
 def accelerate_for_inference(model: PreTrainedModel) -> bool:

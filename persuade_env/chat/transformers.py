@@ -24,9 +24,10 @@ from transformers import (
 from transformers.cache_utils import Cache, DynamicCache
 
 from persuade_env.chat.checkpoint import Role, adapter_paths, read_checkpoint
-from persuade_env.chat.cpu import accelerate_for_inference, reserved_cache
+from persuade_env.chat.cpu import accelerate_for_inference
 from persuade_env.chat.embedded import EMBEDDED, resolve
 from persuade_env.chat.inert import inert
+from persuade_env.chat.prefix import PrefixCache
 from persuade_env.errors import ChatError
 from persuade_env.protocols import Completion, Message, StopReason
 from persuade_env.seeding import generator
@@ -94,6 +95,13 @@ def encode_chat(
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
+def reply_mark(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """The token ids that a chat template puts where a reply is to begin; none for some."""
+    chat: list[Message] = [{"role": "user", "content": "."}]
+    whole = encode_chat(tokenizer, chat)
+    return whole[len(encode_chat(tokenizer, chat, reply_follows=False)) :]
+
+
 @dataclass
 class _Row:
     """One reply in the making."""
@@ -119,7 +127,8 @@ class TransformersChat:
         max_batch: rows per forward pass; larger batches are cut into pieces of this.
         top_k: only this many of the likeliest tokens are ever sampled; spares sorting
             the vocabulary.
-        fast: on a CPU, repack the weights (see `persuade_env.chat.cpu`).
+        fast: on a CPU, repack the weights (see `persuade_env.chat.cpu`) and keep what was read of
+            prompts (see `persuade_env.chat.prefix`). Not for a model whose weights change.
     """
 
     def __init__(
@@ -137,7 +146,11 @@ class TransformersChat:
         self.max_context_tokens = max_context_tokens
         self.max_batch = max_batch
         self.top_k = top_k
-        self._fast = fast and accelerate_for_inference(model)
+        self._prefixes = (
+            PrefixCache(model, reply_mark(tokenizer))
+            if fast and accelerate_for_inference(model)
+            else None
+        )
         self._end_ids = frozenset({int(tokenizer.eos_token_id)})
 
     def generate(
@@ -237,33 +250,34 @@ class TransformersChat:
     def _decode(
         self, prompts: Sequence[list[int]], rows: list[_Row], temperature: float, top_p: float
     ) -> None:
-        ids, mask = self._pad(prompts)
-        capacity = ids.shape[1] + max(row.limit for row in rows)
-        cache: Cache = (
-            reserved_cache(self.model, capacity)
-            if self._fast
-            else DynamicCache(config=self.model.config)
-        )
-        inputs = ids
+        inputs, mask = self._pad(prompts)
+        cache: Cache
+        logits: torch.Tensor | None = None
+        if self._prefixes is not None:
+            capacity = inputs.shape[1] + max(row.limit for row in rows)
+            cache, logits = self._prefixes.prefill(prompts, capacity)
+        else:
+            cache = DynamicCache(config=self.model.config)
         while True:
-            logits = self.model(
-                inputs,
-                attention_mask=mask,
-                position_ids=_positions(mask)[:, -inputs.shape[1] :],
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            ).logits[:, -1]
+            if logits is None:
+                logits = self.model(
+                    inputs,
+                    attention_mask=mask,
+                    position_ids=_positions(mask)[:, -inputs.shape[1] :],
+                    past_key_values=cache,
+                    use_cache=True,
+                    logits_to_keep=1,
+                ).logits[:, -1]
             tokens = self._sample(logits.float(), rows, temperature, top_p)
             writing = [place for place, row in enumerate(rows) if row.stop is None]
             if not writing:
                 return
             if len(writing) < _COMPACT_BELOW * len(rows):
-                keep = torch.tensor(writing, device=ids.device)
+                keep = torch.tensor(writing, device=mask.device)
                 cache.batch_select_indices(keep)
                 mask, tokens = mask[keep], tokens[keep]
                 rows = [rows[place] for place in writing]
-            inputs = tokens[:, None]
+            inputs, logits = tokens[:, None], None
             mask = torch.cat([mask, mask.new_ones((len(rows), 1))], dim=1)
 
     def _sample(

@@ -5,7 +5,10 @@ import json
 import pytest
 
 from agents.preferences import (
+    Candidate,
+    Comparison,
     Context,
+    Path,
     PreferenceSettings,
     SimulatedContext,
     contexts_of,
@@ -55,6 +58,7 @@ class Listener:
 
 CONTEXT = Context("leisure-901/opening", Dialogue(scenario=scenario()))
 GOOD = derive_seed(0, CONTEXT.id, "candidate", 1)
+TWO = PreferenceSettings(n_candidates=2)
 
 
 def test_the_better_turn_is_chosen_with_the_tokens_that_were_sampled():
@@ -76,14 +80,31 @@ def test_everything_goes_through_the_same_batches():
 
 
 def test_a_failed_path_makes_no_preference():
-    simulated = simulate([CONTEXT], TwoCandidates(), Listener(fails_on="bad"))
+    simulated = simulate([CONTEXT], TwoCandidates(), Listener(fails_on="bad"), settings=TWO)
     assert preferences(simulated) == []
     assert simulated[0].candidates[0].paths[0].error_kind == "user_model"
 
 
 def test_the_margin_drops_what_is_not_clear():
-    simulated = simulate([CONTEXT], TwoCandidates(), Listener(fails_on=None))
+    simulated = simulate([CONTEXT], TwoCandidates(), Listener(fails_on=None), settings=TWO)
     assert preferences(simulated, PreferenceSettings(margin=1.01)) == []
+
+
+def test_a_context_gives_its_clearest_pairs_only():
+    def candidate(token, end):
+        path = Path(0, (4.0, end), "undecided")
+        return Candidate("", 0, (1,), (token,), (0.0,), False, "", (path,))
+
+    one = SimulatedContext(
+        "context",
+        "scenario",
+        0,
+        tuple(candidate(token, end) for token, end in enumerate((4.0, 5.0, 6.0))),
+        (Comparison(0, 1, -1.0), Comparison(0, 2, -1.0), Comparison(1, 2, -0.5)),
+    )
+    for count, expected in ((1, [(2, 0)]), (2, [(2, 0), (1, 0)]), (9, [(2, 0), (1, 0), (2, 1)])):
+        pairs = preferences([one], PreferenceSettings(max_pairs=count))
+        assert [(*pair.chosen_ids, *pair.rejected_ids) for pair in pairs] == expected
 
 
 def test_the_score_is_the_weighted_sum_over_depth():
@@ -94,7 +115,7 @@ def test_the_score_is_the_weighted_sum_over_depth():
             said = [turn.response for turn in dialogue.persuader_turns]
             return UserReply(turn=felt(5 if "good" in said and len(said) > 1 else 3))
 
-    settings = PreferenceSettings(n_paths=1, depth=3, decay=0.5)
+    settings = PreferenceSettings(n_candidates=2, n_paths=1, depth=3, decay=0.5)
     (one,) = simulate([CONTEXT], TwoCandidates(), LateListener(), settings=settings)
     assert one.comparisons[0].score == pytest.approx(-(0.5 + 0.25) / 1.75)
 
@@ -106,14 +127,14 @@ def test_a_path_that_ended_stands_at_its_end():
             return UserReply(turn=felt(6, Decision.ACCEPT) if good else felt(3))
 
     user = Convinced()
-    settings = PreferenceSettings(n_paths=1, depth=2)
+    settings = PreferenceSettings(n_candidates=2, n_paths=1, depth=2)
     (one,) = simulate([CONTEXT], TwoCandidates(), user, settings=settings)
     assert user.calls == [2, 1]
     assert one.comparisons[0].score == -1.0
 
 
 def test_provenance_survives_json():
-    (one,) = simulate([CONTEXT], TwoCandidates(), Listener())
+    (one,) = simulate([CONTEXT], TwoCandidates(), Listener(), settings=TWO)
     assert SimulatedContext.from_json(json.loads(json.dumps(one.to_json()))) == one
     assert one.candidates[1].seed == GOOD
     assert one.candidates[1].paths[0].attitudes == (5.0, 5.0)
