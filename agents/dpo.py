@@ -25,10 +25,10 @@ class DPOSettings:
 
     beta: float = 0.1
     """Strength of the pull towards the reference."""
-    learning_rate: float = 3e-4
-    """For an adapter and a dozen steps: 5e-5 moved the margins by less than their noise."""
+    learning_rate: float = 5e-4
+    """For an adapter and twenty steps: 3e-4 moved the margins by less than their noise."""
     rank: int = 16
-    batch_size: int = 2
+    batch_size: int = 4
     """Pairs per optimizer step; they go through the model one at a time to spare memory."""
     epochs: int = 1
     max_steps: int = -1

@@ -6,18 +6,20 @@ import ctypes
 import gc
 import sys
 
-_TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # malloc.h
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # malloc.h
+_LARGE = 32 * 2**20  # the highest that glibc takes
 
 
 def keep_freed_memory() -> None:
-    """Reuses large freed blocks rather than hand them back to the system at once.
+    """Reuses freed blocks of up to 32 MB rather than hand them back to the system at once.
 
     Training allocates and frees hundreds of megabytes per step; without this a sixth of a
-    step on 2 cores went into page faults (`docs/performance.md`).
+    step on 2 cores went into page faults (`docs/performance.md`). Larger blocks (logits) do go
+    back: kept as well, they left holes that no later one fitted, and a run grew to 9 GB.
     """
     mallopt = _from_libc("mallopt")
     if mallopt is not None:
-        mallopt(_MMAP_MAX, 0)
+        mallopt(_MMAP_THRESHOLD, _LARGE)
         mallopt(_TRIM_THRESHOLD, 2**31 - 1)
 
 

@@ -218,7 +218,10 @@ def main(
     if alone:
         single = one_at_a_time(plain)
         found.append(converse("one at a time", openings[:alone], turns, single, tokenizer))
-    chat = TransformersChat(load_model(), tokenizer, max_batch=dialogues)
+    # One model plays both sides, so it keeps twice the prompts.
+    chat = TransformersChat(
+        load_model(), tokenizer, max_batch=dialogues, max_prefix_bytes=2 * 2**30
+    )
     found.append(converse("this suite", openings, turns, ours(chat), tokenizer))
     table = Table(
         title=f"bf16 GEMM {machine.gemm_flops / 1e12:.2f} Tflop/s, "
