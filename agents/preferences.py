@@ -180,8 +180,8 @@ def contexts_of(records: Sequence[ScenarioRecord]) -> list[Context]:
 
 
 @dataclass
-class _Walk:
-    """A path in the making."""
+class Walk:
+    """A path in the making: a dialogue that ends in the persuader turn to be tried."""
 
     dialogue: Dialogue
     seed: int
@@ -224,7 +224,7 @@ def simulate(
         [
             # Path i of every candidate of a context shares its seed: common random numbers
             # make the comparison one of candidates rather than of luck.
-            _Walk(
+            Walk(
                 context.dialogue.extended(reply.turn) if reply.turn else context.dialogue,
                 derive_seed(seed, context.id, "path", index),
                 reply.error.kind if reply.error else "",
@@ -233,7 +233,7 @@ def simulate(
         ]
         for (context, _), reply in zip(slots, replies, strict=True)
     ]
-    _continue([walk for group in walks for walk in group], persuader, user_model, settings.depth)
+    walk_on([walk for group in walks for walk in group], persuader, user_model, settings.depth)
     results = []
     for number, context in enumerate(contexts):
         place = slice(number * settings.n_candidates, (number + 1) * settings.n_candidates)
@@ -260,10 +260,11 @@ def simulate(
     return results
 
 
-def _continue(
-    walks: Sequence[_Walk], persuader: Persuader, user_model: UserModel, depth: int
-) -> None:
-    """Lets every walk run until it ends or has `depth` persuader turns, in place."""
+def walk_on(walks: Sequence[Walk], persuader: Persuader, user_model: UserModel, depth: int) -> None:
+    """Lets every walk go on until it ends or `depth` persuader turns were answered, in place.
+
+    All walks go through the models in the same batches.
+    """
     for level in range(depth):
         if level:
             running = [walk for walk in walks if walk.running]
@@ -284,7 +285,7 @@ def _continue(
         _extend(running, answers)
 
 
-def _extend(walks: Sequence[_Walk], replies: Sequence[Any]) -> None:
+def _extend(walks: Sequence[Walk], replies: Sequence[Any]) -> None:
     for walk, reply in zip(walks, replies, strict=True):
         if reply.turn is None:
             walk.error_kind = reply.error.kind
@@ -293,7 +294,7 @@ def _extend(walks: Sequence[_Walk], replies: Sequence[Any]) -> None:
 
 
 def _candidate(
-    reply: PersuaderReply, seed: int, walks: Sequence[_Walk], context: Context
+    reply: PersuaderReply, seed: int, walks: Sequence[Walk], context: Context
 ) -> Candidate:
     completion = reply.completion
     before = len(context.dialogue.persuadee_turns)
@@ -322,8 +323,8 @@ def _candidate(
 
 
 def _score(
-    first: Sequence[_Walk],
-    second: Sequence[_Walk],
+    first: Sequence[Walk],
+    second: Sequence[Walk],
     context: Context,
     judge: Judge,
     settings: PreferenceSettings,

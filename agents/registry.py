@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from agents.best_of_n import BestOfN
 from agents.intent_to_strategy import IntentToStrategyPersuader, from_checkpoint
 from agents.prompted import PromptedPersuader
 from agents.scripted import CONTROLS
 from persuade_env.errors import PersuaderError, UnknownNameError
 from persuade_env.protocols import ChatModel, Persuader
-from persuade_env.registry import load_attribute
+from persuade_env.registry import load_attribute, load_user_model
+from persuade_env.scenarios import load_corpus
 
 _ZERO_SHOT: Mapping[str, Callable[[ChatModel], Persuader]] = {
     "prompted": PromptedPersuader,
@@ -20,6 +22,7 @@ FORMS = (
     *_ZERO_SHOT,
     *(f"{name}=MODEL" for name in _ZERO_SHOT),
     "checkpoint=FOLDER",
+    "best-of-N=AGENT@USER_MODEL",
     "module:attribute",
 )
 """What `load_agent` takes beside the names of the controls."""
@@ -37,7 +40,8 @@ def load_agent(spec: str | Persuader) -> Persuader:
         spec: a persuader (returned as it is), a control's name, `prompted` (the embedded model
             without training, in plain speech), `intent-to-strategy` (the same, told to reason
             first), either with `=MODEL` (see `chat_from_spec`), `checkpoint=FOLDER` (a trained
-            one), or `module:attribute`.
+            one), `best-of-N=AGENT@USER_MODEL` (N turns of the agent, the best by how that user
+            model takes them; see `agents.best_of_n`), or `module:attribute`.
 
     Raises:
         UnknownNameError: if nothing has that name; it lists what exists.
@@ -54,6 +58,14 @@ def load_agent(spec: str | Persuader) -> Persuader:
         return _ZERO_SHOT[name](chat_from_spec(argument) if argument else chat_from_spec())
     if name == "checkpoint":
         return from_checkpoint(argument)
+    if name.removeprefix("best-of-").isdecimal():
+        agent, _, user_model = argument.partition("@")
+        return BestOfN(
+            load_agent(agent),
+            load_user_model(user_model),
+            load_corpus(),
+            n=int(name.removeprefix("best-of-")),
+        )
     if ":" in name:
         return _checked(load_attribute(spec, "agent", agent_names()), spec)
     raise UnknownNameError("agent", spec, agent_names())

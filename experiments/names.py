@@ -41,7 +41,12 @@ def user_model_loader(spec: str, limit: int | None) -> Callable[[], UserModel]:
 
 
 def agent_in(root: Path, name: str) -> str:
-    """What `load_agent` is to be given; `sft`, `dpo`, `ppo` and `grpo` are the run's."""
+    """What `load_agent` is to be given; `sft`, `dpo`, `ppo` and `grpo` are the run's.
+
+    `best-of-N` looks ahead with the run's SFT persuader and its learned user.
+    """
+    if name.removeprefix("best-of-").isdecimal():
+        return f"{name}={agent_in(root, 'sft')}@{user_model_in(root, 'learned')}"
     return f"checkpoint={root / _CHECKPOINTS[name]}" if name in _CHECKPOINTS else name
 
 

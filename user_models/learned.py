@@ -295,23 +295,31 @@ def expected_attitude(completion: Completion, constraint: StateConstraint) -> fl
     return min(7.0, max(1.0, mean))  # rounding may leave the scale by a hair
 
 
+DETERMINISTIC = "@deterministic"
+
+
 @lru_cache(maxsize=4)
-def _load(folder: Path) -> LearnedUser:
+def _load(folder: Path, max_batch: int) -> LearnedUser:
     from persuade_env.chat.transformers import load_checkpoint
 
-    return LearnedUser(load_checkpoint(folder, "user_model"), read_mind(folder))
+    chat = load_checkpoint(folder, "user_model", max_batch=max_batch)
+    return LearnedUser(chat, read_mind(folder))
 
 
 def from_spec(argument: str = "") -> LearnedUser:
     """The learned user of a checkpoint folder: `learned=runs/default/user-model`.
 
+    With `@deterministic` after the folder dialogues go through the model one at a time: slower, and
+    the same words at any width of the vector environment.
+
     Raises:
         UserModelError: if no folder is named.
         ChatError: if it holds no user model.
     """
-    if not argument:
+    folder = argument.removesuffix(DETERMINISTIC)
+    if not folder:
         raise UserModelError(
             "the learned user needs a trained checkpoint: `learned=FOLDER`; "
             "`persuade train user-model` or `make run` makes one"
         )
-    return _load(Path(argument).resolve())
+    return _load(Path(folder).resolve(), 32 if folder == argument else 1)

@@ -1,6 +1,7 @@
 import pytest
 
 from persuade_env.chat.lora import IGNORED
+from persuade_env.chat.transformers import TransformersChat
 from persuade_env.dialogue import TONES, Decision, Dialogue, PersuaderTurn
 from persuade_env.embedding import Embedder
 from persuade_env.scenarios import load_corpus
@@ -70,6 +71,26 @@ def test_the_mind_decides_and_the_model_speaks(chat, mind):
     assert (reply.turn.attitude, reply.turn.decision) == (attitude, decision)
     assert reply.turn.tone in TONES
     assert reply.turn.response
+
+
+def test_alone_in_the_batch_the_words_are_the_same_at_any_width(chat, mind, tokenizer):
+    # As `learned=FOLDER@deterministic` loads it.
+    user = LearnedUser(TransformersChat(chat.model, tokenizer, max_batch=1), mind)
+    dialogues = [
+        Dialogue(scenario=record.scenario).extended(PersuaderTurn(response="Why not?"))
+        for record in load_corpus("test")[:8]
+    ]
+    seeds = list(range(8))
+    alone, three, eight = (
+        [
+            reply
+            for start in range(0, 8, width)
+            for reply in user.reply(dialogues[start : start + width], seeds[start : start + width])
+        ]
+        for width in (1, 3, 8)
+    )
+    assert alone == three == eight
+    assert len({reply.turn.response for reply in eight}) > 1
 
 
 def test_a_scenario_without_a_persona_is_played_without_the_mind(chat, mind):

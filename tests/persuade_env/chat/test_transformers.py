@@ -65,7 +65,6 @@ def test_stop_reasons_tell_the_truth(chat, tokenizer):
     (short,) = chat.generate(PROMPTS[:1], [0], max_reply_tokens=2)
     assert (short.stop_reason, short.completion_tokens) == (StopReason.LENGTH, 2)
     narrow = TransformersChat(chat.model, tokenizer, max_context_tokens=40, fast=False)
-    narrow._fast = True
     (full,) = narrow.generate(PROMPTS[:1], [0], max_reply_tokens=50)
     assert full.stop_reason is StopReason.CONTEXT
     assert full.prompt_tokens + full.completion_tokens == 40
