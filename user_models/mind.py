@@ -80,8 +80,11 @@ class Mind(BaseModel):
 
     def step(self, features: np.ndarray) -> np.ndarray:
         """The change of attitude, (n,), from features (n, n_features); at most `LARGEST_STEP`."""
-        steps = features @ np.asarray(self.weights) + self.intercept
-        return np.asarray(np.clip(steps, -LARGEST_STEP, LARGEST_STEP))
+        # Row by row: a matrix product rounds differently at another number of rows, and a
+        # dialogue must not know how many others are heard beside it.
+        weights = np.asarray(self.weights)
+        steps = np.array([row @ weights for row in np.ascontiguousarray(features)])
+        return np.asarray(np.clip(steps + self.intercept, -LARGEST_STEP, LARGEST_STEP))
 
     def end_probabilities(
         self, attitude: float, step: float, stubbornness: float, turn: int

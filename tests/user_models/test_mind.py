@@ -138,6 +138,13 @@ def test_a_step_is_bounded_whatever_the_features(mind):
     assert set(np.abs(mind.step(wild))) == {LARGEST_STEP}
 
 
+def test_a_step_is_the_same_to_the_bit_at_any_width(mind):
+    heard = np.random.default_rng(0).normal(size=(64, len(FEATURES)))
+    together = mind.step(heard)
+    for width in range(1, 64):
+        assert np.array_equal(mind.step(heard[:width]), together[:width])
+
+
 def test_decisions_are_drawn_at_the_rate_that_is_meant(mind, unseen):
     dialogue = after(unseen[0], "Hurry up.", "You are wasting my time.")
     dialogue = Dialogue(
