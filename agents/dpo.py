@@ -15,6 +15,7 @@ from typing import Any, cast
 from agents.preferences import Preference
 from persuade_env.chat.checkpoint import adapter_paths, read_checkpoint, save_checkpoint
 from persuade_env.chat.lora import TARGET_MODULES
+from persuade_env.chat.scoring import read_prompt_once, score_labels_only
 from persuade_env.chat.transformers import load_merged, load_tokenizer
 from persuade_env.errors import PersuadeError
 
@@ -123,6 +124,9 @@ def train_dpo(
         ),
         callbacks=list(callbacks),
     )
+    model = cast(Any, trainer.model).get_base_model()
+    score_labels_only(model)
+    read_prompt_once(model)
     trainer.remove_callback(PrinterCallback)  # it prints dictionaries between the bars
     trainer.train()
     cast(Any, trainer.model).save_pretrained(adapter)

@@ -85,7 +85,7 @@ def _read(completion: Completion) -> PersuaderReply:
 
 
 @lru_cache(maxsize=4)
-def _load(folder: Path) -> IntentToStrategyPersuader:
+def load_persuader(folder: Path) -> IntentToStrategyPersuader:
     from persuade_env.chat.transformers import load_checkpoint
 
     return IntentToStrategyPersuader(load_checkpoint(folder, "persuader"))
@@ -100,4 +100,4 @@ def from_checkpoint(folder: str | Path) -> IntentToStrategyPersuader:
     """
     if not str(folder):
         raise PersuaderError("a trained persuader needs a checkpoint: `checkpoint=FOLDER`")
-    return _load(Path(folder).resolve())
+    return load_persuader(Path(folder).resolve())

@@ -165,7 +165,7 @@ def load_preferences(path: FilePath) -> list[Preference]:
 def contexts_of(records: Sequence[ScenarioRecord]) -> list[Context]:
     """Every point of the recorded dialogues at which the persuader has to speak.
 
-    The opening is shared by a scenario's dialogues and taken once.
+    The opening is shared by a scenario's dialogues with the same persona and taken once.
     """
     found: dict[str, Context] = {}
     for record in records:
@@ -173,9 +173,9 @@ def contexts_of(records: Sequence[ScenarioRecord]) -> list[Context]:
             for place, turn in enumerate(recorded.turns):
                 if turn.role != "persuader":
                     continue
-                name = f"{record.id}/{recorded.id}/{place}" if place else f"{record.id}/opening"
-                dialogue = Dialogue(scenario=record.scenario, turns=recorded.turns[:place])
-                found.setdefault(name, Context(name, dialogue))
+                shared = not place and recorded.persona is None
+                name = f"{record.id}/opening" if shared else f"{record.id}/{recorded.id}/{place}"
+                found.setdefault(name, Context(name, record.dialogue(recorded, until=place)))
     return list(found.values())
 
 

@@ -12,7 +12,7 @@ from persuade_env.chat.checkpoint import save_checkpoint
 from persuade_env.chat.embedded import EMBEDDED
 from persuade_env.chat.lora import Example, LoraSettings, supervised_example, train_lora
 from persuade_env.chat.transformers import load_tokenizer
-from persuade_env.dialogue import Dialogue, ScenarioRecord
+from persuade_env.dialogue import ScenarioRecord
 from persuade_env.protocols import persuader_view
 
 
@@ -35,7 +35,7 @@ def sft_examples(records: Sequence[ScenarioRecord], tokenizer: Any) -> list[Exam
         for recorded in record.dialogues:
             if recorded.quality == "poor":
                 continue
-            dialogue = persuader_view(Dialogue(scenario=record.scenario, turns=recorded.turns))
+            dialogue = persuader_view(record.dialogue(recorded))
             messages = persuader_messages(dialogue)
             assistant = [i for i, message in enumerate(messages) if message["role"] == "assistant"]
             trained = [

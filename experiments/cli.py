@@ -272,6 +272,44 @@ def fidelity(
     out.print(f"card: {place / 'card.md'}", soft_wrap=True, highlight=False)
 
 
+@app.command("perplexity")
+def perplexity_of(
+    user_models: Annotated[
+        str,
+        typer.Option(
+            help="Comma-separated: learned and held-out (of --run), learned=FOLDER; untuned, the "
+            "model that they were trained from; unigram, word frequencies of the corpus."
+        ),
+    ] = "learned,untuned,unigram",
+    file: Annotated[
+        Path | None, typer.Argument(help="Recorded dialogues; the corpus's --split by default.")
+    ] = None,
+    format: Annotated[str, typer.Option(help="Of the file.")] = "persuade_env",
+    split: Annotated[str, typer.Option(help=f"One of {', '.join(SPLITS)}.")] = "test",
+    limit: Annotated[int, typer.Option(min=1, help="Scenarios, spread over the file.")] = 100,
+    run_folder: Annotated[
+        Path, typer.Option("--run", help="The run whose trained models are meant.")
+    ] = RUNS / "default",
+) -> None:
+    """How well learned users foresee what recorded persuadees said; lower is better."""
+    from experiments.perplexity import likelihoods, perplexity, sample
+    from experiments.progress import bar
+    from persuade_env import scenarios as files
+
+    _quiet()
+    records = sample(files.load(file, format) if file else files.load_corpus(split), limit)
+    dialogues = sum(len(record.dialogues) for record in records)
+    for name in _names(user_models):
+        with bar(name, dialogues, "dialogue") as shown:
+            found = perplexity(likelihoods(name, run_folder, records, shown.update))
+        out.print(
+            f"{name}: perplexity {found.estimate}, {found.scenarios} scenarios, "
+            f"{found.tokens} tokens",
+            highlight=False,
+            markup=False,
+        )
+
+
 @app.command()
 def show(
     folder: Annotated[Path, typer.Argument(help="A run's folder.")],

@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from agents.intent_to_strategy import IntentToStrategyPersuader
+from agents.intent_to_strategy import IntentToStrategyPersuader, load_persuader
 from agents.prompted import PromptedPersuader
 from agents.registry import load_agent
+from persuade_env.chat.loading import chat_from_spec
 from persuade_env.protocols import Persuader, UserModel
 from persuade_env.registry import load_user_model
-from user_models.learned import LearnedUser
+from user_models.learned import LearnedUser, load_learned
+
+
+def forget_models() -> None:
+    """Lets go of the models that loaders keep at hand, and of what these have read: gigabytes."""
+    chat_from_spec.cache_clear()
+    load_persuader.cache_clear()
+    load_learned.cache_clear()
+
 
 _CHECKPOINTS = {"sft": "sft", "dpo": "dpo", "ppo": "ppo", "grpo": "grpo"}
 _USER_CHECKPOINTS = {"learned": "user-model", "held-out": "held-out"}

@@ -25,7 +25,13 @@ from agents.preferences import (
 from agents.sft import train_sft
 from experiments.benchmark import Row, run_benchmark
 from experiments.memory import release_freed_memory
-from experiments.names import agent_in, agent_loader, user_model_in, user_model_loader
+from experiments.names import (
+    agent_in,
+    agent_loader,
+    forget_models,
+    user_model_in,
+    user_model_loader,
+)
 from experiments.presets import RunSettings
 from experiments.progress import bar, training_bar
 from experiments.stages import Stage, digest
@@ -34,7 +40,7 @@ from persuade_env import __version__
 from persuade_env.chat.embedded import resolve
 from persuade_env.dialogue import Scenario, ScenarioRecord
 from persuade_env.errors import RunError
-from persuade_env.protocols import Persuader
+from persuade_env.protocols import Persuader, UserModel
 from persuade_env.scenarios import SPLITS, halves, load_corpus
 from persuade_env.seeding import derive_seed, generator
 from user_models.training import train_user_model
@@ -64,6 +70,7 @@ def run(
     with locked(root):
         for stage in stages_of(root, settings):
             made = stage.run(root)
+            forget_models()
             release_freed_memory()
             say(f"{stage.name}: {'done' if made else 'unchanged, kept'}")
             if stage.name == until:
@@ -297,12 +304,23 @@ def benchmark(
 
         return run_benchmark(
             {name: agent_loader(spec, limit) for name, spec in agents.items()},
-            {name: user_model_loader(spec, limit) for name, spec in user_models.items()},
+            {name: _alone(user_model_loader(spec, limit)) for name, spec in user_models.items()},
             scenarios,
             folder,
             replace(settings.benchmark, seed=settings.seed),
             progress,
         )
+
+
+def _alone(load: Callable[[], UserModel]) -> Callable[[], UserModel]:
+    """Loads a user model when the last one and what was read for it have been let go."""
+
+    def load_alone() -> UserModel:
+        forget_models()
+        release_freed_memory()
+        return load()
+
+    return load_alone
 
 
 def _report(root: Path, folder: Path) -> None:

@@ -60,6 +60,24 @@ class Outcome(StrEnum):
     """The turns ran out."""
 
 
+class Appeal(StrEnum):
+    """What a persuader turn mainly does: the ten strategies that PersuasionForGood is labelled
+    with (Wang et al., ACL 2019, table 2), or none of them."""
+
+    LOGICAL = "logical-appeal"
+    EMOTION = "emotion-appeal"
+    CREDIBILITY = "credibility-appeal"
+    FOOT_IN_THE_DOOR = "foot-in-the-door"
+    SELF_MODELING = "self-modeling"
+    PERSONAL_STORY = "personal-story"
+    INFORMATION = "donation-information"
+    """There: how to donate. Here: how what is asked for is done, where, when, at what cost."""
+    SOURCE_INQUIRY = "source-related-inquiry"
+    TASK_INQUIRY = "task-related-inquiry"
+    PERSONAL_INQUIRY = "personal-related-inquiry"
+    NONE = "none"
+
+
 NonEmpty = Annotated[str, Field(min_length=1)]
 
 
@@ -136,6 +154,14 @@ class PersuaderTurn(_Frozen):
     analysis: str = Field(default="", description="Private intent-to-strategy reasoning.")
     strategy: str = Field(default="", description="A candidate strategy, or free text.")
     response: str = Field(description="What is said; may be empty (silence).")
+    appeal: Appeal | None = Field(
+        default=None,
+        description="Label: what the turn mainly does, in PersuasionForGood's terms; "
+        "null where nobody labelled it.",
+    )
+    bluff: bool = Field(
+        default=False, description="Label: the turn makes up a fact or fakes experience."
+    )
 
 
 class PersuadeeTurn(_Frozen):
@@ -229,6 +255,9 @@ class RecordedDialogue(_Frozen):
     quality: Literal["competent", "poor"] | None = Field(
         default=None, description="How the persuader goes about it; null where unknown."
     )
+    persona: Persona | None = Field(
+        default=None, description="Who the persuadee is here, where not the scenario's persona."
+    )
     turns: tuple[Turn, ...] = Field(min_length=1)
     outcome_label: bool | None = Field(
         default=None, description="What the person did afterwards (PersuasionForGood: gave money)."
@@ -245,9 +274,10 @@ class ScenarioRecord(Scenario):
         ids = [dialogue.id for dialogue in self.dialogues]
         if len(set(ids)) != len(ids):
             raise ValueError(f"dialogue ids must be unique within a scenario, got {ids}")
-        known = {concern.id for concern in self.persona.concerns} if self.persona else set()
         for dialogue in self.dialogues:
             Dialogue(scenario=self.scenario, turns=dialogue.turns)
+            persona = dialogue.persona or self.persona
+            known = {concern.id for concern in persona.concerns} if persona else set()
             for turn in dialogue.turns:
                 if isinstance(turn, PersuadeeTurn) and turn.concern not in (None, *known):
                     raise ValueError(
@@ -263,6 +293,12 @@ class ScenarioRecord(Scenario):
             **{name: getattr(self, name) for name in Scenario.model_fields}
         )
 
-    def dialogue(self, recorded: RecordedDialogue) -> Dialogue:
-        """One recorded dialogue, as a `Dialogue` of this scenario."""
-        return Dialogue.model_construct(scenario=self.scenario, turns=recorded.turns)
+    def dialogue(self, recorded: RecordedDialogue, until: int | None = None) -> Dialogue:
+        """One recorded dialogue, or its turns before `until`, as a `Dialogue` of this scenario.
+
+        The scenario's persona is the one that spoke in it.
+        """
+        scenario = self.scenario
+        if recorded.persona is not None:
+            scenario = scenario.model_copy(update={"persona": recorded.persona})
+        return Dialogue.model_construct(scenario=scenario, turns=recorded.turns[:until])

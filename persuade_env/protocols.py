@@ -197,10 +197,10 @@ def persuader_view(dialogue: Dialogue) -> Dialogue:
 
 
 def user_view(dialogue: Dialogue) -> Dialogue:
-    """The dialogue as the persuadee hears it: no analysis, no strategy, no candidates."""
+    """The dialogue as the persuadee hears it: nothing of a turn but its words, no candidates."""
     scenario = dialogue.scenario.model_copy(update={"strategies": (), "facts": ()})
     turns = tuple(
-        turn.model_copy(update={"analysis": "", "strategy": ""})
+        turn.model_copy(update={"analysis": "", "strategy": "", "appeal": None, "bluff": False})
         if isinstance(turn, PersuaderTurn)
         else turn
         for turn in dialogue.turns

@@ -74,9 +74,7 @@ def recorded_turns(
             whole = record.dialogue(recorded)
             for index, turn in enumerate(whole.turns):
                 if isinstance(turn, PersuadeeTurn) and turn.attitude is not None and index:
-                    said = Dialogue.model_construct(
-                        scenario=whole.scenario, turns=whole.turns[:index]
-                    )
+                    said = record.dialogue(recorded, until=index)
                     places.append((record.id, recorded, turn.attitude, turn.decision, said))
     replies = _ask(
         user_model,
@@ -164,7 +162,7 @@ def competent_script(record: ScenarioRecord, max_turns: int) -> Script | None:
     for recorded in record.dialogues:
         if recorded.quality == "competent":
             said = [turn.response for turn in recorded.turns if isinstance(turn, PersuaderTurn)]
-            return Script(record.scenario, tuple(said[:max_turns]))
+            return Script(record.dialogue(recorded).scenario, tuple(said[:max_turns]))
     return None
 
 

@@ -299,7 +299,7 @@ DETERMINISTIC = "@deterministic"
 
 
 @lru_cache(maxsize=4)
-def _load(folder: Path, max_batch: int) -> LearnedUser:
+def load_learned(folder: Path, max_batch: int) -> LearnedUser:
     from persuade_env.chat.transformers import load_checkpoint
 
     chat = load_checkpoint(folder, "user_model", max_batch=max_batch)
@@ -322,4 +322,4 @@ def from_spec(argument: str = "") -> LearnedUser:
             "the learned user needs a trained checkpoint: `learned=FOLDER`; "
             "`persuade train user-model` or `make run` makes one"
         )
-    return _load(Path(folder).resolve(), 32 if folder == argument else 1)
+    return load_learned(Path(folder).resolve(), 32 if folder == argument else 1)

@@ -19,7 +19,6 @@ from persuade_env.dialogue import (
     Decision,
     Dialogue,
     PersuadeeTurn,
-    PersuaderTurn,
     ScenarioRecord,
 )
 from persuade_env.seeding import derive_seed, generator
@@ -51,7 +50,9 @@ def user_examples(
     """
     return [
         _example(
-            record, recorded.turns, tokenizer, derive_seed(seed, epoch, record.id, recorded.id)
+            record.dialogue(recorded),
+            tokenizer,
+            derive_seed(seed, epoch, record.id, recorded.id),
         )
         for epoch in range(settings.epochs)
         for record in records
@@ -59,14 +60,8 @@ def user_examples(
     ]
 
 
-def _example(
-    record: ScenarioRecord,
-    turns: Sequence[PersuaderTurn | PersuadeeTurn],
-    tokenizer: Any,
-    seed: int,
-) -> Example:
+def _example(dialogue: Dialogue, tokenizer: Any, seed: int) -> Example:
     rng = generator(seed)
-    dialogue = Dialogue(scenario=record.scenario, turns=tuple(turns))
     messages = user_messages(dialogue)
     assistant = [index for index, one in enumerate(messages) if one["role"] == "assistant"]
     trained = []

@@ -13,13 +13,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from persuade_env.chat.embedded import EMBEDDED
+from persuade_env.chat.scoring import IGNORED, score_labels_only
 from persuade_env.chat.transformers import encode_chat, load_model
 from persuade_env.errors import PersuadeError
 from persuade_env.protocols import Message
-
-IGNORED = -100
-"""Label of a token that no loss sees."""
-
 
 TARGET_MODULES = ("q_proj", "v_proj", "down_proj")
 """The layers that get an adapter. Adapters on all seven linear layers of a Llama block made a
@@ -130,7 +127,7 @@ def train_lora(
         train_sampling_strategy="group_by_length",
         gradient_checkpointing=False,
         use_cpu=not cuda,
-        bf16=False,  # the weights are bf16 themselves; autocast on top only costs
+        bf16=False,  # the weights have their format already; autocast on top only costs
         logging_steps=1,
         save_strategy="no",
         report_to="none",
@@ -151,6 +148,7 @@ def train_lora(
         ),
         callbacks=list(callbacks),
     )
+    score_labels_only(cast(Any, trainer.model).get_base_model())
     trainer.remove_callback(PrinterCallback)  # it prints dictionaries between the bars
     trainer.train()
     cast(Any, trainer.model).save_pretrained(output)

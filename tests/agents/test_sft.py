@@ -1,6 +1,6 @@
 from agents.prompts import persuader_messages
 from agents.sft import sft_examples
-from persuade_env.chat.lora import IGNORED
+from persuade_env.chat.scoring import IGNORED
 from persuade_env.dialogue import Dialogue, PersuaderTurn
 from persuade_env.scenarios import load_corpus
 from persuade_env.turn_format import parse_turn

@@ -1,6 +1,6 @@
 import pytest
 
-from persuade_env.chat.lora import IGNORED
+from persuade_env.chat.scoring import IGNORED
 from persuade_env.chat.transformers import TransformersChat
 from persuade_env.dialogue import TONES, Decision, Dialogue, PersuaderTurn
 from persuade_env.embedding import Embedder

@@ -128,7 +128,10 @@ def test_nobody_ends_where_the_corpus_never_does(mind):
                 assert shares[Decision.ACCEPT] == 0
             if attitude > 3:
                 assert shares[Decision.REFUSE] == 0
-    assert mind.end_probabilities(6.5, 0.5, 0.5, 4)[Decision.ACCEPT] > 0.5
+    # Corpus dialogues seldom end before the fourth exchange, and that is learned too.
+    agrees = [mind.end_probabilities(6.5, 0.5, 0.5, n)[Decision.ACCEPT] for n in (3, 4, 5)]
+    assert agrees[0] < agrees[1] < agrees[2]
+    assert agrees[2] > 0.5
     walks = [mind.end_probabilities(a, -0.5, 0.5, 3)[Decision.REFUSE] for a in (3.0, 2.0, 1.0)]
     assert walks[0] < walks[1] < walks[2]
 

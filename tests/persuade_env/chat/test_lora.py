@@ -1,7 +1,8 @@
 import pytest
 
 from persuade_env.chat.checkpoint import read_checkpoint, save_checkpoint
-from persuade_env.chat.lora import IGNORED, supervised_example
+from persuade_env.chat.lora import supervised_example
+from persuade_env.chat.scoring import IGNORED
 from persuade_env.errors import ChatError
 
 CHAT = [

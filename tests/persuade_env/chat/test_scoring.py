@@ -1,0 +1,92 @@
+"""What training sees is what TRL computes, for less work."""
+
+import copy
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+from trl.trainer.utils import add_fused_lm_head
+
+from persuade_env.chat.precision import cpu_dtype, default_dtype
+from persuade_env.chat.scoring import IGNORED, read_prompt_once, score_labels_only
+
+PROMPT, FIRST, SECOND = list(range(5, 16)), [20, 21, 22, 2], [30, 31, 2]
+FIELDS = ("log_probs", "entropy", "mean_logits", "is_top1", "label_mask")
+
+
+@pytest.fixture
+def models():
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=97,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+    )
+    config._attn_implementation = "sdpa"
+    plain = LlamaForCausalLM(config)
+    ours = copy.deepcopy(plain)
+    for model in (plain, ours):
+        add_fused_lm_head(model, outputs=["log_probs", "entropy", "mean_logits", "is_top1"])
+    return plain, ours
+
+
+def batch(*chats):
+    width = max(map(len, chats))
+    ids = torch.tensor([chat + [0] * (width - len(chat)) for chat in chats])
+    mask = torch.tensor([[1] * len(chat) + [0] * (width - len(chat)) for chat in chats])
+    return ids, mask
+
+
+def pair(first, second):
+    ids, mask = batch([*PROMPT, *first], [*PROMPT, *second])
+    labels = ids.masked_fill(mask == 0, IGNORED)
+    labels[:, : len(PROMPT)] = IGNORED
+    return {"input_ids": ids, "attention_mask": mask, "labels": labels, "fused_lm_head": True}
+
+
+def same(plain, ours, inputs):
+    expected, found = plain(**inputs), ours(**inputs)
+    for name in FIELDS:
+        wanted = getattr(expected, name).float()
+        assert torch.allclose(getattr(found, name).float(), wanted, atol=1e-5), name
+    expected.log_probs.sum().backward()
+    found.log_probs.sum().backward()
+    for one, other in zip(plain.parameters(), ours.parameters(), strict=True):
+        assert torch.allclose(one.grad, other.grad, atol=1e-5)
+    return expected, found
+
+
+def test_scoring_labels_alone_gives_the_same_numbers_and_gradients(models):
+    plain, ours = models
+    score_labels_only(ours)
+    expected, found = same(plain, ours, pair(FIRST, SECOND))
+    assert float(found.loss) == pytest.approx(float(expected.loss), rel=1e-5)
+
+
+@pytest.mark.parametrize("answers", [(FIRST, SECOND), (SECOND, FIRST), (FIRST, FIRST)])
+def test_a_prompt_read_once_gives_the_same_numbers_and_gradients(models, answers):
+    plain, ours = models
+    score_labels_only(ours)
+    read_prompt_once(ours)
+    same(plain, ours, pair(*answers))
+
+
+def test_other_batches_and_other_calls_are_left_alone(models):
+    plain, ours = models
+    score_labels_only(ours)
+    read_prompt_once(ours)
+    inputs = pair(FIRST, SECOND)
+    inputs["input_ids"][1, 0] = 50  # not the same prompt
+    same(plain, ours, inputs)
+    assert torch.equal(
+        ours(inputs["input_ids"]).logits, plain(inputs["input_ids"]).logits
+    )  # generation goes the model's own way
+
+
+def test_a_cpu_decides_once_and_a_gpu_keeps_bf16():
+    assert cpu_dtype() in (torch.bfloat16, torch.float32)
+    assert default_dtype("cpu") is cpu_dtype()
+    assert default_dtype("cuda") is torch.bfloat16
