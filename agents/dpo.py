@@ -15,6 +15,7 @@ from typing import Any, cast
 from agents.preferences import Preference
 from persuade_env.chat.checkpoint import adapter_paths, read_checkpoint, save_checkpoint
 from persuade_env.chat.lora import TARGET_MODULES
+from persuade_env.chat.precision import training_dtype
 from persuade_env.chat.scoring import read_prompt_once, score_labels_only
 from persuade_env.chat.transformers import load_merged, load_tokenizer
 from persuade_env.errors import PersuadeError
@@ -82,7 +83,7 @@ def train_dpo(
         steps = settings.epochs * math.ceil(len(pairs) / settings.batch_size)
     adapter = folder / f"adapter-{len(sft_adapters)}"
     trainer = SampledTokensTrainer(
-        model=load_merged(checkpoint.base, sft_adapters),
+        model=load_merged(checkpoint.base, sft_adapters, dtype=training_dtype()),
         ref_model=None,  # with a PEFT model TRL switches the adapter off: the SFT persuader
         args=DPOConfig(
             output_dir=str(adapter / "trainer"),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from persuade_env.chat.embedded import EMBEDDED
+from persuade_env.chat.precision import training_dtype
 from persuade_env.chat.scoring import IGNORED, score_labels_only
 from persuade_env.chat.transformers import encode_chat, load_model
 from persuade_env.errors import PersuadeError
@@ -136,7 +137,7 @@ def train_lora(
         data_seed=settings.seed,
     )
     trainer = SFTTrainer(
-        model=load_model(base),
+        model=load_model(base, dtype=training_dtype()),
         args=config,
         train_dataset=dataset,
         processing_class=tokenizer,

@@ -27,7 +27,6 @@ from persuade_env.chat.checkpoint import Role, adapter_paths, read_checkpoint
 from persuade_env.chat.cpu import accelerate_for_inference
 from persuade_env.chat.embedded import EMBEDDED, resolve
 from persuade_env.chat.inert import inert
-from persuade_env.chat.precision import default_dtype
 from persuade_env.chat.prefix import PrefixCache
 from persuade_env.errors import ChatError
 from persuade_env.protocols import Completion, Message, StopReason
@@ -70,7 +69,7 @@ def load_model(
 
     Args:
         model: `embedded`, a Hugging Face id, or a path.
-        dtype: see `default_dtype`.
+        dtype: bf16 by default, on CPUs and GPUs alike.
 
     Raises:
         ChatError: if there is no such model.
@@ -78,7 +77,7 @@ def load_model(
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
-            resolve(model), dtype=dtype or default_dtype(device), attn_implementation="sdpa"
+            resolve(model), dtype=dtype or torch.bfloat16, attn_implementation="sdpa"
         )
     except (OSError, ValueError) as error:
         raise ChatError(f"cannot load the model {model!r}: {error}") from error
@@ -364,7 +363,6 @@ def load_merged(
     Raises:
         ChatError: if the model or an adapter can't be loaded.
     """
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     loaded = load_model(model, dtype=dtype, device=device)
     if not adapters:
         return loaded
@@ -379,7 +377,7 @@ def load_merged(
             merged = PeftModel.from_pretrained(merged, str(adapter)).merge_and_unload()
         except (OSError, ValueError) as error:
             raise ChatError(f"cannot load the adapter {str(adapter)!r}: {error}") from error
-    return merged.to(dtype or default_dtype(device))
+    return merged.to(dtype or torch.bfloat16)
 
 
 def load_chat(

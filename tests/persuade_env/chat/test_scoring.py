@@ -7,7 +7,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 from trl.trainer.utils import add_fused_lm_head
 
-from persuade_env.chat.precision import cpu_dtype, default_dtype
+from persuade_env.chat.precision import cpu_dtype, training_dtype
 from persuade_env.chat.scoring import IGNORED, read_prompt_once, score_labels_only
 
 PROMPT, FIRST, SECOND = list(range(5, 16)), [20, 21, 22, 2], [30, 31, 2]
@@ -86,7 +86,9 @@ def test_other_batches_and_other_calls_are_left_alone(models):
     )  # generation goes the model's own way
 
 
-def test_a_cpu_decides_once_and_a_gpu_keeps_bf16():
+def test_a_cpu_decides_and_a_gpu_keeps_bf16(monkeypatch):
     assert cpu_dtype() in (torch.bfloat16, torch.float32)
-    assert default_dtype("cpu") is cpu_dtype()
-    assert default_dtype("cuda") is torch.bfloat16
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert training_dtype() is cpu_dtype()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert training_dtype() is torch.bfloat16
