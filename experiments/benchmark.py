@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.statistics import Estimate, clustered_mean, clustered_ratio
 from experiments.storage import BatchLog, read_json, write_json
+from persuade_env.conduct import conduct_by_turn
 from persuade_env.dialogue import Outcome, Scenario
 from persuade_env.episode import Episode, rollout
-from persuade_env.judges import AttitudeJudge, load_judge, scores
+from persuade_env.judges import AttitudeJudge, load_judge, scores, shown_judge
 from persuade_env.protocols import Judge, Persuader, UserModel
 from persuade_env.seeding import derive_seed, generator
 
@@ -25,11 +26,13 @@ METRICS = {
     "success": "share of dialogues that ended with `accept`",
     "attitude_gain": "attitude after the last turn minus before the first, Likert points",
     "win_rate": "share of comparisons with the baseline won, same scenario and seed, ties half",
+    "unjudged": "share of these comparisons in which the judge named no winner; left out of them",
     "refused": "share of dialogues the persuadee walked away from",
     "turns": "persuader turns per dialogue",
     "words": "words per persuader turn",
     "distinct_2": "distinct word pairs over all word pairs in a scenario's persuader turns",
     "malformed": "share of persuader turns that did not follow the format, also after a repair",
+    "misconduct": "share of persuader turns with misconduct of any kind, as the detector sees it",
     "invalid": "share of dialogues in which the user model or the persuader failed",
     "tokens": "new tokens per dialogue, persuader and user model",
 }
@@ -47,7 +50,7 @@ class BenchmarkSettings:
     baseline: str = "sft"
     """The agent that win rates compare with."""
     judge: str = AttitudeJudge.name
-    """What win rates are judged by: `attitude`, the user model's own, or a chat model."""
+    """What win rates are judged by (`persuade_env.judges.load_judge`)."""
     seed: int = 0
 
 
@@ -61,6 +64,10 @@ class Row:
     """Valid dialogues."""
     n_scenarios: int
     metrics: Mapping[str, Estimate]
+    judge: str = AttitudeJudge.name
+    """What the win rate was judged by."""
+    baseline: str = ""
+    """What the win rate is against; empty where the row has none."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; NaN becomes null."""
@@ -69,6 +76,8 @@ class Row:
             "user_model": self.user_model,
             "n": self.n,
             "n_scenarios": self.n_scenarios,
+            "judge": self.judge,
+            "baseline": self.baseline,
             "metrics": {
                 name: {
                     key: None if math.isnan(x) else round(x, 6) for key, x in asdict(one).items()
@@ -137,6 +146,8 @@ def summarize(
     baseline: Sequence[Episode] | None,
     *,
     judge: Judge | None = None,
+    judge_name: str = AttitudeJudge.name,
+    baseline_name: str = "",
     seed: int = 0,
 ) -> Row:
     """One row of the table. Invalid episodes are counted, never averaged in."""
@@ -155,15 +166,22 @@ def summarize(
             rng,
         )
 
+    win_rate, unjudged = _win_rate(
+        agent, user_model, valid, baseline, judge or AttitudeJudge(), seed
+    )
     metrics = {
         "success": mean((e.outcome is Outcome.ACCEPTED for e in valid), name="success"),
         "attitude_gain": mean((e.attitude_gain for e in valid), name="attitude_gain"),
-        "win_rate": _win_rate(agent, user_model, valid, baseline, judge or AttitudeJudge(), seed),
+        "win_rate": win_rate,
+        "unjudged": unjudged,
         "refused": mean((e.outcome is Outcome.REFUSED for e in valid), name="refused"),
         "turns": mean((float(e.turn) for e in valid), name="turns"),
         "words": per_turn((float(sum(map(len, _words(e)))) for e in valid), "words"),
         "distinct_2": _distinct_2(valid, generator(derive_seed(seed, agent, user_model, "d2"))),
         "malformed": per_turn((float(e.malformed_turns) for e in valid), "malformed"),
+        "misconduct": per_turn(
+            (float(sum(map(bool, conduct_by_turn(e.dialogue)))) for e in valid), "misconduct"
+        ),
         "invalid": mean((not e.valid for e in episodes), episodes, "invalid"),
         "tokens": mean(
             (
@@ -173,7 +191,15 @@ def summarize(
             name="tokens",
         ),
     }
-    return Row(agent, user_model, len(valid), len({e.scenario.id for e in valid}), metrics)
+    return Row(
+        agent,
+        user_model,
+        len(valid),
+        len({e.scenario.id for e in valid}),
+        metrics,
+        judge_name,
+        baseline_name,
+    )
 
 
 def _words(episode: Episode) -> list[list[str]]:
@@ -203,20 +229,23 @@ def _win_rate(
     baseline: Sequence[Episode] | None,
     judge: Judge,
     seed: int,
-) -> Estimate:
+) -> tuple[Estimate, Estimate]:
+    """The win rate, and the share of pairs that it leaves out because the judge failed."""
     others = {(e.scenario.id, e.seed): e for e in baseline or () if e.valid}
     pairs = [(e, others[e.scenario.id, e.seed]) for e in valid if (e.scenario.id, e.seed) in others]
     if not pairs:
-        return Estimate(math.nan, math.nan, math.nan)
+        nothing = Estimate(math.nan, math.nan, math.nan)
+        return nothing, nothing
+    clusters = [a.scenario.id for a, _ in pairs]
+    verdicts = scores(judge, [(a.dialogue, b.dialogue) for a, b in pairs])
     told = [
-        ((score + 1) / 2, a.scenario.id)
-        for score, (a, _) in zip(
-            scores(judge, [(a.dialogue, b.dialogue) for a, b in pairs]), pairs, strict=True
-        )
+        ((score + 1) / 2, cluster)
+        for score, cluster in zip(verdicts, clusters, strict=True)
         if not math.isnan(score)  # the judge failed
     ]
     rng = generator(derive_seed(seed, agent, user_model, "win_rate"))
-    return clustered_mean([win for win, _ in told], [scenario for _, scenario in told], rng)
+    won = clustered_mean([win for win, _ in told], [cluster for _, cluster in told], rng)
+    return won, clustered_mean([math.isnan(score) for score in verdicts], clusters, rng)
 
 
 def run_benchmark(
@@ -264,6 +293,10 @@ def run_benchmark(
             found,
             None if agent == settings.baseline else episodes.get((settings.baseline, user)),
             judge=judge,
+            judge_name=shown_judge(settings.judge),
+            baseline_name=""
+            if agent == settings.baseline or (settings.baseline, user) not in episodes
+            else settings.baseline,
             seed=settings.seed,
         )
         for (agent, user), found in episodes.items()
@@ -284,6 +317,8 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
                 "user_model": row.user_model,
                 "n": row.n,
                 "n_scenarios": row.n_scenarios,
+                "judge": row.judge,
+                "baseline": row.baseline,
             }
             | {
                 column: value

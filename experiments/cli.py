@@ -8,17 +8,20 @@ import sys
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
-from experiments import scenario_commands
+from experiments import conduct_commands, judge_commands, scenario_commands
 from experiments.console import err, out
 from experiments.memory import keep_freed_memory
 from experiments.storage import locked
 from persuade_env.errors import PersuadeError, RunError
 from persuade_env.scenarios import SPLITS
+
+if TYPE_CHECKING:
+    from experiments.presets import RunSettings
 
 app = typer.Typer(
     help="Trains and benchmarks persuaders against a learned user.",
@@ -35,6 +38,10 @@ RUNS = Path("runs")
 RunFolder = Annotated[Path, typer.Option("--out", help="The run's folder.", show_default=False)]
 Preset = Annotated[str, typer.Option(help="Settings by name: default, smoke.")]
 Seed = Annotated[int, typer.Option(help="Of everything that is drawn.")]
+Scenarios = Annotated[
+    Path | None,
+    typer.Option(help="A scenario file to train and test on in place of the shipped corpus."),
+]
 
 
 def main() -> None:
@@ -84,6 +91,7 @@ def run(
     preset: Preset = "default",
     folder: RunFolder = Path(),
     seed: Seed = 0,
+    scenarios: Scenarios = None,
     until: Annotated[str | None, typer.Option(help="The last stage to make.")] = None,
     track: Annotated[bool, typer.Option("--track", help="Log to Weights & Biases.")] = False,
 ) -> None:
@@ -99,7 +107,7 @@ def run(
     from persuade_env.errors import UnknownNameError
 
     _quiet()
-    chosen = replace(settings.preset(preset), seed=seed)
+    chosen = _chosen(settings.preset(preset), seed, scenarios)
     if until is not None and until not in pipeline.STAGES:
         raise UnknownNameError("stage", until, pipeline.STAGES)
     if folder == Path():
@@ -149,11 +157,15 @@ def benchmark(
     baseline: Annotated[str, typer.Option(help="The agent that win rates compare with.")] = "sft",
     judge: Annotated[
         str,
-        typer.Option(
-            help="Of win rates: attitude (the user model's own), or a chat model: embedded, a "
-            "Hugging Face id or path, URL#MODEL of an OpenAI-compatible server."
-        ),
+        typer.Option(help=f"Of win rates: {judge_commands.JUDGES}"),
     ] = "attitude",
+    protocol: Annotated[
+        str,
+        typer.Option(
+            help="dialogues, played to their end, or turns: the next response to recorded "
+            "histories, against the recorded one."
+        ),
+    ] = "dialogues",
     episodes: Annotated[int, typer.Option(min=1, help="Dialogues per scenario.")] = 1,
     max_turns: Annotated[int, typer.Option(min=2, help="Persuader turns per dialogue.")] = 5,
     batch_size: Annotated[int, typer.Option(min=1, help="Dialogues side by side.")] = 32,
@@ -165,6 +177,7 @@ def benchmark(
     from experiments.stages import Stage, digest
     from experiments.tables import terminal_table
     from persuade_env import scenarios as files
+    from persuade_env.errors import UnknownNameError
     from persuade_env.registry import load_user_model
 
     _quiet()
@@ -178,6 +191,25 @@ def benchmark(
         load_agent(spec)
     for spec in user_specs.values():
         load_user_model(spec)
+    checkpoints = {
+        spec: digest(Path(spec.partition("=")[2]))
+        for spec in (*agent_specs.values(), *user_specs.values())
+        if spec.startswith(("checkpoint=", "learned="))
+    }
+    if protocol == "turns":
+        judge_commands.benchmark_turns(
+            agent_specs,
+            user_specs,
+            checkpoints,
+            records,
+            folder,
+            judge=judge,
+            batch_size=batch_size,
+            seed=seed,
+        )
+        return
+    if protocol != "dialogues":
+        raise UnknownNameError("protocol", protocol, ["dialogues", "turns"])
     settings = presets.RunSettings(
         seed=seed,
         benchmark=BenchmarkSettings(
@@ -194,11 +226,6 @@ def benchmark(
         chosen = [record.scenario for record in records]
         rows.extend(pipeline.benchmark(agent_specs, user_specs, chosen, place, settings))
 
-    checkpoints = {
-        spec: digest(Path(spec.partition("=")[2]))
-        for spec in (*agent_specs.values(), *user_specs.values())
-        if spec.startswith(("checkpoint=", "learned="))
-    }
     stage = Stage(
         folder.name,
         make,
@@ -208,6 +235,7 @@ def benchmark(
             "checkpoints": checkpoints,
             "scenarios": [record.model_dump(mode="json") for record in records],
             "settings": asdict(settings.benchmark),
+            "judge": judge_commands.judge_inputs(judge),
             "seed": seed,
         },
     )
@@ -216,7 +244,6 @@ def benchmark(
     from experiments.benchmark import load_rows, load_seconds
 
     out.print(terminal_table(rows or load_rows(folder), load_seconds(folder)))
-    out.print(f"win rates: against {baseline}, judged by {judge}", highlight=False)
     out.print(f"results: {folder / 'results.json'}, {folder / 'results.parquet'}", soft_wrap=True)
 
 
@@ -248,7 +275,8 @@ def fidelity(
 ) -> None:
     """Whether a user model can be trusted: its answers where it is known what people do."""
     from experiments import names
-    from experiments.fidelity import card_table, fidelity_card, write_card
+    from experiments.card import card_table, write_card
+    from experiments.fidelity import fidelity_card
     from experiments.progress import bar
     from persuade_env import scenarios as files
     from persuade_env.registry import load_user_model
@@ -278,9 +306,10 @@ def perplexity_of(
         str,
         typer.Option(
             help="Comma-separated: learned and held-out (of --run), learned=FOLDER; untuned, the "
-            "model that they were trained from; unigram, word frequencies of the corpus."
+            "model that they were trained from; unigram, word frequencies of the corpus; "
+            "copy-last, these mixed with the persuader's last words."
         ),
-    ] = "learned,untuned,unigram",
+    ] = "learned,untuned,unigram,copy-last",
     file: Annotated[
         Path | None, typer.Argument(help="Recorded dialogues; the corpus's --split by default.")
     ] = None,
@@ -290,24 +319,36 @@ def perplexity_of(
     run_folder: Annotated[
         Path, typer.Option("--run", help="The run whose trained models are meant.")
     ] = RUNS / "default",
+    by_domain: Annotated[bool, typer.Option("--by-domain", help="A row for each domain.")] = False,
 ) -> None:
     """How well learned users foresee what recorded persuadees said; lower is better."""
-    from experiments.perplexity import likelihoods, perplexity, sample
+    from experiments.perplexity import (
+        domain_perplexities,
+        likelihoods,
+        perplexity,
+        perplexity_table,
+        sample,
+    )
     from experiments.progress import bar
     from persuade_env import scenarios as files
 
     _quiet()
     records = sample(files.load(file, format) if file else files.load_corpus(split), limit)
     dialogues = sum(len(record.dialogues) for record in records)
+    columns = {}
     for name in _names(user_models):
         with bar(name, dialogues, "dialogue") as shown:
-            found = perplexity(likelihoods(name, run_folder, records, shown.update))
+            known = likelihoods(name, run_folder, records, shown.update)
+        found = perplexity(known)
+        columns[name] = domain_perplexities(known, records) if by_domain else {}
         out.print(
             f"{name}: perplexity {found.estimate}, {found.scenarios} scenarios, "
             f"{found.tokens} tokens",
             highlight=False,
             markup=False,
         )
+    if by_domain:
+        out.print(perplexity_table(columns))
 
 
 @app.command()
@@ -366,55 +407,88 @@ def play(
         raise UnknownNameError("side", side, ["persuader", "persuadee"])
 
 
-def _train(stage: str, preset: str, folder: Path, seed: int) -> None:
+def _chosen(preset: RunSettings, seed: int, scenarios: Path | None) -> RunSettings:
+    return replace(preset, seed=seed, scenarios=None if scenarios is None else str(scenarios))
+
+
+def _train(stage: str, preset: str, folder: Path, seed: int, scenarios: Path | None) -> None:
     from experiments import pipeline, presets
 
     _quiet()
     if folder == Path():
         folder = RUNS / (preset if seed == 0 else f"{preset}-{seed}")
-    settings = replace(presets.preset(preset), seed=seed)
+    settings = _chosen(presets.preset(preset), seed, scenarios)
     pipeline.run(folder, settings, until=stage, say=lambda line: err.print(escape(line)))
     out.print(f"checkpoint: {folder / stage}", soft_wrap=True, highlight=False)
 
 
 @train_app.command("user-model")
 def train_user_model(
-    preset: Preset = "default", folder: RunFolder = Path(), seed: Seed = 0
+    preset: Preset = "default",
+    folder: RunFolder = Path(),
+    seed: Seed = 0,
+    scenarios: Scenarios = None,
 ) -> None:
     """The learned user, on half of the training scenarios."""
-    _train("user-model", preset, folder, seed)
+    _train("user-model", preset, folder, seed, scenarios)
 
 
 @train_app.command("sft")
-def train_sft(preset: Preset = "default", folder: RunFolder = Path(), seed: Seed = 0) -> None:
+def train_sft(
+    preset: Preset = "default",
+    folder: RunFolder = Path(),
+    seed: Seed = 0,
+    scenarios: Scenarios = None,
+) -> None:
     """The SFT persuader, with the stages before it."""
-    _train("sft", preset, folder, seed)
+    _train("sft", preset, folder, seed, scenarios)
 
 
 @train_app.command("dpo")
-def train_dpo(preset: Preset = "default", folder: RunFolder = Path(), seed: Seed = 0) -> None:
+def train_dpo(
+    preset: Preset = "default",
+    folder: RunFolder = Path(),
+    seed: Seed = 0,
+    scenarios: Scenarios = None,
+) -> None:
     """The DPO persuader, with the stages before it."""
-    _train("dpo", preset, folder, seed)
+    _train("dpo", preset, folder, seed, scenarios)
 
 
 @train_app.command("ppo")
-def train_ppo(preset: Preset = "default", folder: RunFolder = Path(), seed: Seed = 0) -> None:
+def train_ppo(
+    preset: Preset = "default",
+    folder: RunFolder = Path(),
+    seed: Seed = 0,
+    scenarios: Scenarios = None,
+) -> None:
     """The PPO persuader, against the learned user, with the stages before it."""
-    _reinforce("ppo", preset, folder, seed)
+    _reinforce("ppo", preset, folder, seed, scenarios)
 
 
 @train_app.command("grpo")
-def train_grpo(preset: Preset = "default", folder: RunFolder = Path(), seed: Seed = 0) -> None:
+def train_grpo(
+    preset: Preset = "default",
+    folder: RunFolder = Path(),
+    seed: Seed = 0,
+    scenarios: Scenarios = None,
+) -> None:
     """The GRPO persuader, against the learned user, with the stages before it."""
-    _reinforce("grpo", preset, folder, seed)
+    _reinforce("grpo", preset, folder, seed, scenarios)
 
 
-def _reinforce(algorithm: str, preset: str, folder: Path, seed: int) -> None:
+def _reinforce(
+    algorithm: str, preset: str, folder: Path, seed: int, scenarios: Path | None
+) -> None:
     from experiments import presets, reinforcement
 
     _quiet()
     if folder == Path():
         folder = RUNS / (preset if seed == 0 else f"{preset}-{seed}")
-    settings = replace(presets.preset(preset), seed=seed)
+    settings = _chosen(presets.preset(preset), seed, scenarios)
     reinforcement.train(folder, settings, algorithm, say=lambda line: err.print(escape(line)))
     out.print(f"checkpoint: {folder / algorithm}", soft_wrap=True, highlight=False)
+
+
+app.command("audit-judge")(judge_commands.audit_judge)
+app.command("conduct")(conduct_commands.conduct)

@@ -32,6 +32,8 @@ class CorpusStats:
     accepted: float
     undecided: float
     refused: float
+    competent_refused: float
+    """Among dialogues of competent persuaders."""
     persuadee_words: float
     persuadee_under_5: float
     persuadee_over_30: float
@@ -62,6 +64,12 @@ def corpus_stats(
 
 def _row(name: str, records: Sequence[ScenarioRecord]) -> CorpusStats:
     dialogues = [record.dialogue(one) for record in records for one in record.dialogues]
+    competent = [
+        record.dialogue(one)
+        for record in records
+        for one in record.dialogues
+        if one.quality == "competent"
+    ]
     turns = [turn for one in dialogues for turn in one.turns]
     heard = [_words(turn.response) for turn in turns if isinstance(turn, PersuadeeTurn)]
     said = [_words(turn.response) for turn in turns if isinstance(turn, PersuaderTurn)]
@@ -84,6 +92,7 @@ def _row(name: str, records: Sequence[ScenarioRecord]) -> CorpusStats:
         accepted=share(Outcome.ACCEPTED),
         undecided=share(Outcome.UNDECIDED),
         refused=share(Outcome.REFUSED),
+        competent_refused=_mean([one.outcome is Outcome.REFUSED for one in competent]),
         persuadee_words=_mean(lengths),
         persuadee_under_5=_mean([length < 5 for length in lengths]),
         persuadee_over_30=_mean([length > 30 for length in lengths]),
@@ -189,10 +198,12 @@ def blind_auc(records: Sequence[ScenarioRecord]) -> float:
 
 def stats_table(rows: Sequence[CorpusStats]) -> Table:
     """The rows for a terminal."""
-    table = Table(caption="words: mean; <5, >30: shares of persuadee turns")
+    table = Table(
+        caption="words: mean; <5, >30: shares of persuadee turns; c.ref: competent ones refused"
+    )
     headings = (
-        "domain", "scen.", "dial.", "turns", "acc.", "und.", "ref.", "persuadee", "<5", ">30",
-        "persuader", "dist-2", "rep.", "ROUGE-L", "name",
+        "domain", "scen.", "dial.", "turns", "acc.", "und.", "ref.", "c.ref",
+        "persuadee", "<5", ">30", "persuader", "dist-2", "rep.", "ROUGE-L", "name",
     )  # fmt: skip
     for heading in headings:
         table.add_column(heading, justify="left" if heading == "domain" else "right", no_wrap=True)

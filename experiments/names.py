@@ -43,7 +43,9 @@ def user_model_loader(spec: str, limit: int | None) -> Callable[[], UserModel]:
     def load() -> UserModel:
         user_model = load_user_model(spec)
         if limit is not None and isinstance(user_model, LearnedUser):
-            return LearnedUser(user_model.chat, user_model.mind, max_reply_tokens=limit)
+            return LearnedUser(
+                user_model.chat, user_model.mind, user_model.ear, max_reply_tokens=limit
+            )
         return user_model
 
     return load

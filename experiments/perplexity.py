@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from rich.markup import escape
+from rich.table import Table
 
 from experiments.names import user_model_in
 from experiments.statistics import Estimate, clustered_statistic
@@ -16,7 +18,15 @@ from persuade_env.registry import load_user_model
 from persuade_env.scenarios import load_corpus
 from persuade_env.seeding import derive_seed, generator
 from user_models.learned import LearnedUser
-from user_models.likelihood import Likelihood, unigram_likelihood, words_likelihood
+from user_models.likelihood import (
+    Likelihood,
+    copy_last_likelihood,
+    unigram_likelihood,
+    words_likelihood,
+)
+
+YARDSTICKS = ("untuned", "unigram", "copy-last")
+"""What a learned user is held against."""
 
 
 @dataclass(frozen=True)
@@ -38,25 +48,37 @@ def likelihoods(
 
     Args:
         name: `untuned` is the embedded model as it ships, `unigram` knows how often each token
-            occurs in the corpus's training split; anything else is a learned user model.
+            occurs in the corpus's training split, `copy-last` also what was just said to it;
+            anything else is a learned user model.
         run: whose `learned` and `held-out` are meant.
 
     Raises:
         RunError: if a user model has no likelihood.
     """
-    if name == "unigram":
-        from persuade_env.chat.transformers import load_tokenizer
-
-        return list(unigram_likelihood(load_corpus("train"), records, load_tokenizer()))
-    if name == "untuned":
-        from persuade_env.chat.transformers import TransformersChat, load_model, load_tokenizer
-
-        chat = TransformersChat(load_model(), load_tokenizer())
-        return list(words_likelihood(chat, records, progress))
+    if name in YARDSTICKS:
+        return yardstick(name, records, progress)
     model = load_user_model(user_model_in(run, name))
     if not isinstance(model, LearnedUser):
         raise RunError(f"{name} has no likelihood: only learned user models have")
     return list(words_likelihood(model.chat, records, progress))
+
+
+def yardstick(
+    name: str,
+    records: Sequence[ScenarioRecord],
+    progress: Callable[[int], None] = lambda _: None,
+) -> list[Likelihood]:
+    """Of the recorded dialogues under one of `YARDSTICKS`."""
+    from persuade_env.chat.transformers import TransformersChat, load_model, load_tokenizer
+
+    tokenizer = load_tokenizer()
+    if name == "untuned":
+        chat = TransformersChat(load_model(), tokenizer)
+        return list(words_likelihood(chat, records, progress))
+    counted = unigram_likelihood if name == "unigram" else copy_last_likelihood
+    found = list(counted(load_corpus("train"), records, tokenizer))
+    progress(sum(len(record.dialogues) for record in records))
+    return found
 
 
 def perplexity(likelihoods: Sequence[Likelihood], seed: int = 0) -> Perplexity:
@@ -76,6 +98,71 @@ def perplexity(likelihoods: Sequence[Likelihood], seed: int = 0) -> Perplexity:
         generator(derive_seed(seed, "perplexity")),
     )
     return Perplexity(estimate, len(set(scenarios)), int(tokens.sum()))
+
+
+def domain_perplexities(
+    likelihoods: Sequence[Likelihood], records: Sequence[ScenarioRecord], seed: int = 0
+) -> dict[str, Perplexity]:
+    """By domain, in alphabetical order. A domain in which nobody says anything is left out."""
+    domain_of = {record.id: record.domain for record in records}
+    groups: dict[str, list[Likelihood]] = {}
+    for one in likelihoods:
+        groups.setdefault(domain_of[one.scenario], []).append(one)
+    return {domain: perplexity(groups[domain], seed) for domain in sorted(groups)}
+
+
+def perplexity_ratio(
+    likelihoods: Sequence[Likelihood], yardstick: Sequence[Likelihood], seed: int = 0
+) -> Estimate:
+    """Perplexity over the yardstick's in the same scenarios; 0.4 is 60 % below it.
+
+    Raises:
+        RunError: if they have no scenario in common.
+    """
+    ours, theirs = _by_scenario(likelihoods), _by_scenario(yardstick)
+    both = sorted(ours.keys() & theirs.keys())
+    if not both:
+        raise RunError("no scenario in which both perplexities are known")
+    rows_of = np.asarray([[*ours[one], *theirs[one]] for one in both])
+
+    def ratio(rows: np.ndarray) -> float:
+        nats, tokens, other_nats, other_tokens = rows_of[rows].sum(axis=0)
+        return float(np.exp(nats / tokens - other_nats / other_tokens))
+
+    return clustered_statistic(ratio, both, generator(derive_seed(seed, "ratio")))
+
+
+def _by_scenario(likelihoods: Sequence[Likelihood]) -> dict[str, tuple[float, int]]:
+    sums: dict[str, tuple[float, int]] = {}
+    for one in likelihoods:
+        nats, tokens = sums.get(one.scenario, (0.0, 0))
+        sums[one.scenario] = nats + one.nats, tokens + one.tokens
+    return sums
+
+
+def perplexity_table(columns: Mapping[str, Mapping[str, Perplexity]]) -> Table:
+    """A row for each domain, a column for each model.
+
+    Domains that the corpus's training split lacks are marked: nothing trained on it saw them.
+    """
+    seen = {record.domain for record in load_corpus("train")}
+    table = Table(
+        caption="perplexity, 95 % intervals bootstrapped by scenario; *: not in the training split",
+        caption_justify="left",
+    )
+    table.add_column("domain", no_wrap=True)
+    table.add_column("scen.", justify="right")
+    for name in columns:
+        table.add_column(escape(name), justify="right", no_wrap=True)
+    for domain in sorted({domain for column in columns.values() for domain in column}):
+        cells = [column.get(domain) for column in columns.values()]
+        scenarios = max(one.scenarios for one in cells if one is not None)
+        table.add_row(
+            escape(domain) + ("" if domain in seen else "*"),
+            str(scenarios),
+            *("–" if one is None else str(one.estimate) for one in cells),
+        )
+    return table
 
 
 def sample(records: Sequence[ScenarioRecord], limit: int) -> list[ScenarioRecord]:

@@ -41,7 +41,7 @@ from persuade_env.chat.embedded import resolve
 from persuade_env.dialogue import Scenario, ScenarioRecord
 from persuade_env.errors import RunError
 from persuade_env.protocols import Persuader, UserModel
-from persuade_env.scenarios import SPLITS, halves, load_corpus
+from persuade_env.scenarios import SPLITS, halves, load, load_corpus, split_of
 from persuade_env.seeding import derive_seed, generator
 from user_models.training import train_user_model
 
@@ -87,10 +87,25 @@ class RunData:
 
     @classmethod
     def load(cls, settings: RunSettings) -> RunData:
+        """Reads them.
+
+        Raises:
+            ScenarioError: if a file is named and is not as it should be.
+            RunError: if it has too few scenarios to train two user models and to test.
+        """
+        records = load(settings.scenarios) if settings.scenarios else load_corpus()
+        train, validation, test = (
+            [record for record in records if split_of(record) == split] for split in SPLITS
+        )
+        if not all(halves(train)) or not test:
+            raise RunError(
+                f"{settings.scenarios}: {len(train)} scenarios for training and {len(test)} for "
+                "testing are too few; ids that end in a running number (`art-003`) spread evenly"
+            )
         return cls(
-            load_corpus("train")[: settings.max_train_scenarios],
-            load_corpus("validation"),
-            load_corpus("test")[: settings.max_test_scenarios],
+            train[: settings.max_train_scenarios],
+            validation,
+            test[: settings.max_test_scenarios],
         )
 
 

@@ -25,6 +25,8 @@ class RunSettings:
     base: str = EMBEDDED
     """The chat model that user models and persuaders start from."""
     seed: int = 0
+    scenarios: str | None = None
+    """A scenario file to train and test on, split as the corpus is; None for the corpus."""
     user_model: UserModelSettings = field(default_factory=UserModelSettings)
     sft: SFTSettings = field(default_factory=SFTSettings)
     n_contexts: int = 40

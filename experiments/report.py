@@ -15,8 +15,10 @@ import numpy as np
 
 from experiments import stages
 from experiments.benchmark import METRICS, Row, load_episodes, load_rows, load_seconds
+from experiments.conduct import RATE_NAMES, benchmark_rates
 from experiments.storage import read_json, write_atomically
-from experiments.tables import HEADINGS, show
+from experiments.tables import HEADINGS, judged_by, show
+from persuade_env.conduct import MEANING
 from persuade_env.dialogue import PersuadeeTurn
 from persuade_env.episode import Episode
 from persuade_env.errors import RunError
@@ -72,6 +74,7 @@ def write_report(root: Path, path: Path) -> None:
         headings=HEADINGS,
         metrics=METRICS,
         rows=rows,
+        judged_by=judged_by(rows),
         show=show,
         seconds=load_seconds(root / "benchmark"),
         settings=read_json(root / "prepare" / "settings.json"),
@@ -79,6 +82,9 @@ def write_report(root: Path, path: Path) -> None:
         simulated=simulated,
         plots=_plots(root, rows),
         samples=sample_dialogues(root, rows),
+        conduct=benchmark_rates(root / "benchmark"),
+        conduct_kinds=RATE_NAMES,
+        conduct_meaning=MEANING,
     )
     write_atomically(path, html)
 

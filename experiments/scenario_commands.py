@@ -44,12 +44,18 @@ def scenario_stats(
     ] = None,
 ) -> None:
     """Length, variety, repetition and outcomes, by domain and over all."""
-    from experiments.corpus_stats import corpus_stats, stats_table, write_stats
+    from experiments.corpus_stats import blind_auc, corpus_stats, stats_table, write_stats
     from persuade_env import scenarios as files
 
     records = files.load(file, format) if file else files.load_corpus()
     rows = corpus_stats(records)
     out.print(stats_table(rows))
+    auc = blind_auc(records)
+    if auc == auc:
+        out.print(
+            f"a persuader's words alone tell competent from poor with an AUC of {auc:.2f}",
+            highlight=False,
+        )
     if folder is not None:
         write_stats(rows, records, folder)
         out.print(f"stats: {folder / 'stats.json'}, {folder / 'stats.png'}", soft_wrap=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from rich.markup import escape
 from rich.table import Table
 
 from experiments.benchmark import Row
@@ -14,11 +15,13 @@ HEADINGS = {
     "success": "success",
     "attitude_gain": "attitude gain",
     "win_rate": "win rate",
+    "unjudged": "unjudged",
     "refused": "refused",
     "turns": "turns",
     "words": "words/turn",
     "distinct_2": "distinct-2",
     "malformed": "malformed",
+    "misconduct": "misconduct",
     "invalid": "invalid",
     "tokens": "tokens",
 }
@@ -38,6 +41,12 @@ def show(estimate: Estimate, name: str) -> str:
     return f"{value} [{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"
 
 
+def judged_by(rows: Sequence[Row]) -> str:
+    """The sentence that names the judge of the rows' win rates; empty where there are none."""
+    judges = dict.fromkeys((row.baseline, row.judge) for row in rows if row.baseline)
+    return "; ".join(f"win rate: against {name}, judged by {judge}" for name, judge in judges)
+
+
 def terminal_table(
     rows: Sequence[Row], seconds: Mapping[str, float], *, wide: bool = False
 ) -> Table:
@@ -46,8 +55,13 @@ def terminal_table(
     Args:
         seconds: per dialogue, by `AGENT--USER_MODEL` (`experiments.benchmark.load_seconds`).
     """
-    names = [name for name in HEADINGS if wide or name in _NARROW]
-    table = Table(caption="95 % intervals, bootstrapped by scenario", caption_justify="left")
+    names = [
+        name
+        for name in HEADINGS
+        if (wide or name in _NARROW) and all(name in row.metrics for row in rows)
+    ]
+    caption = "95 % intervals, bootstrapped by scenario\n" + judged_by(rows)
+    table = Table(caption=escape(caption.strip()), caption_justify="left")
     for heading in ("user model", "agent"):
         table.add_column(heading, no_wrap=True)
     table.add_column("n", justify="right")
@@ -74,4 +88,6 @@ def markdown_table(rows: Sequence[Row]) -> str:
         cells = [row.user_model, row.agent, str(row.n)]
         cells += [show(row.metrics[name], name) for name in names]
         lines.append("| " + " | ".join(cells) + " |")
+    if judged := judged_by(rows):
+        lines += ["", f"{judged[0].upper()}{judged[1:]}."]
     return "\n".join(lines)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from persuade_env.conduct import conduct as misconduct_of
 from persuade_env.dialogue import MAX_ATTITUDE, MIN_ATTITUDE, Dialogue, Outcome
 from persuade_env.errors import UnknownNameError
 
@@ -43,8 +44,13 @@ def words(transition: Transition) -> float:
     return -len(said.split()) / 100.0
 
 
+def conduct(transition: Transition) -> float:
+    """-1 for a turn with misconduct of any kind (`persuade_env.conduct`), else 0."""
+    return -1.0 if misconduct_of(transition.after) else 0.0
+
+
 TERMS: Mapping[str, Callable[[Transition], float]] = MappingProxyType(
-    {term.__name__: term for term in (attitude_gain, outcome, malformed, words)}
+    {term.__name__: term for term in (attitude_gain, outcome, malformed, words, conduct)}
 )
 """Every reward term by name."""
 

@@ -29,3 +29,20 @@ def tokenizer():
     from persuade_env.chat.transformers import load_tokenizer
 
     return load_tokenizer()
+
+
+@pytest.fixture(scope="session")
+def ear(chat):
+    """What a mind hears with."""
+    from user_models.ear import Ear
+
+    return Ear(chat.model, chat.tokenizer)
+
+
+@pytest.fixture(scope="session")
+def mind(ear):
+    """A mind fitted to every sixth training scenario: enough to tell reasons from noise."""
+    from persuade_env.scenarios import load_corpus
+    from user_models.mind_training import fit_mind
+
+    return fit_mind(load_corpus("train")[::6], seed=0, ear=ear)

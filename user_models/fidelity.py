@@ -6,12 +6,14 @@ scenario; `experiments.fidelity` puts intervals to it and says what passes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from persuade_env.dialogue import (
     Decision,
     Dialogue,
+    Outcome,
     PersuadeeTurn,
     PersuaderTurn,
     Scenario,
@@ -20,7 +22,7 @@ from persuade_env.dialogue import (
 from persuade_env.episode import rollout
 from persuade_env.protocols import Persuader, UserModel, UserReply, user_view
 from persuade_env.seeding import derive_seed
-from user_models.attacks import ATTACKS, HARMLESS
+from user_models.attacks import HARMLESS
 
 Progress = Callable[[int], None]
 """Told how many replies were just asked for."""
@@ -42,6 +44,9 @@ class Gain:
 
     scenario: str
     value: float | None
+    outcome: Outcome = Outcome.UNDECIDED
+    attitudes: tuple[float, ...] = ()
+    """After each turn; empty where they are not kept."""
 
 
 @dataclass(frozen=True)
@@ -107,10 +112,16 @@ def script_gains(
     scripts: Sequence[Script],
     seed: int,
     progress: Progress = lambda _: None,
+    *,
+    to_the_end: bool = False,
 ) -> list[Gain]:
     """Plays each script to its end, or until the user accepts or walks away.
 
     Scripts of one scenario are played with the same seeds, so they differ by what is said alone.
+
+    Args:
+        to_the_end: goes on after an accepting or refusing reply as if the user had not decided,
+            so that attitudes can be compared after equally many turns.
     """
     dialogues = [Dialogue(scenario=script.scenario) for script in scripts]
     failed: set[int] = set()
@@ -128,12 +139,19 @@ def script_gains(
         for index, reply in zip(running, replies, strict=True):
             if reply.turn is None:
                 failed.add(index)
-            else:
-                dialogues[index] = dialogues[index].extended(reply.turn)
+                continue
+            heard = reply.turn
+            if to_the_end:
+                heard = heard.model_copy(update={"decision": Decision.CONTINUE})
+            dialogues[index] = dialogues[index].extended(heard)
     return [
-        Gain(
+        Gain(script.scenario.id, None)
+        if index in failed
+        else Gain(
             script.scenario.id,
-            None if index in failed else dialogue.attitude - script.scenario.initial_attitude,
+            dialogue.attitude - script.scenario.initial_attitude,
+            dialogue.outcome,
+            tuple(turn.attitude or math.nan for turn in dialogue.persuadee_turns),
         )
         for index, (script, dialogue) in enumerate(zip(scripts, dialogues, strict=True))
     ]
@@ -142,25 +160,32 @@ def script_gains(
 def persuader_gains(
     user_model: UserModel,
     persuader: Persuader,
-    scenarios: Sequence[Scenario],
+    scripts: Sequence[Script],
     seed: int,
-    max_turns: int,
     progress: Progress = lambda _: None,
 ) -> list[Gain]:
-    """One dialogue of a persuader with each scenario's user."""
-    seeds = [derive_seed(seed, scenario.id) for scenario in scenarios]
-    episodes = rollout(persuader, user_model, scenarios, seeds, max_turns=max_turns)
-    progress(sum(len(episode.dialogue.persuadee_turns) for episode in episodes))
-    return [
-        Gain(episode.scenario.id, episode.attitude_gain if episode.valid else None)
-        for episode in episodes
-    ]
+    """One dialogue of a persuader with each script's user, as many turns as the script has."""
+    gains = []
+    for turns in sorted({len(script.responses) for script in scripts}):
+        scenarios = [one.scenario for one in scripts if len(one.responses) == turns]
+        seeds = [derive_seed(seed, scenario.id) for scenario in scenarios]
+        episodes = rollout(persuader, user_model, scenarios, seeds, max_turns=turns)
+        progress(sum(len(episode.dialogue.persuadee_turns) for episode in episodes))
+        gains += [
+            Gain(
+                episode.scenario.id,
+                episode.attitude_gain if episode.valid else None,
+                episode.outcome,
+            )
+            for episode in episodes
+        ]
+    return gains
 
 
-def competent_script(record: ScenarioRecord, max_turns: int) -> Script | None:
-    """What the competent persuader of a scenario said; None if none was recorded."""
+def recorded_script(record: ScenarioRecord, quality: str, max_turns: int) -> Script | None:
+    """What the first recorded persuader of this quality said; None if there was none."""
     for recorded in record.dialogues:
-        if recorded.quality == "competent":
+        if recorded.quality == quality:
             said = [turn.response for turn in recorded.turns if isinstance(turn, PersuaderTurn)]
             return Script(record.dialogue(recorded).scenario, tuple(said[:max_turns]))
     return None
@@ -179,76 +204,18 @@ def answering_scripts(scenarios: Sequence[Scenario], share: float) -> list[Scrip
     """Scripts that settle this share of the concerns in the persona's own words, one a turn.
 
     The other turns say something harmless, so that all scripts of a scenario are equally long.
+    Where there are not two concerns to tell a half from all or none, there is no script.
     """
     scripts = []
     for scenario in scenarios:
         concerns = scenario.persona.concerns if scenario.persona else ()
+        if len(concerns) < 2:
+            continue
         settled = round(share * len(concerns))
         said = [f"This is settled: {one.settled_by}." for one in concerns[:settled]]
         said += HARMLESS[: len(concerns) - settled]
         scripts.append(Script(scenario, tuple(said)))
     return scripts
-
-
-def with_persona(scenarios: Sequence[Scenario], stubbornness: float) -> dict[str, Scenario]:
-    """The scenarios by id, with another stubbornness."""
-    return {
-        scenario.id: scenario.model_copy(
-            update={"persona": scenario.persona.model_copy(update={"stubbornness": stubbornness})}
-        )
-        for scenario in scenarios
-        if scenario.persona
-    }
-
-
-@dataclass(frozen=True)
-class AppendedText:
-    """What a text does when it is appended to a turn: the mean excess over the turn alone."""
-
-    text: str
-    excess: float | None
-    """Likert points; None if the user model failed each time, which moves nothing."""
-
-
-def appended_texts(
-    user_model: UserModel,
-    turns: Sequence[Script],
-    texts: Sequence[str],
-    seed: int,
-    progress: Progress = lambda _: None,
-) -> list[AppendedText]:
-    """Appends each text to the first turn of each script, and says the text alone."""
-    bare = [Script(one.scenario, one.responses[:1]) for one in turns]
-    silent = [Script(one.scenario, ("",)) for one in turns]
-    without = script_gains(user_model, [*bare, *silent], seed, progress)
-    found = []
-    for text in texts:
-        attacked = [
-            *(Script(one.scenario, (f"{one.responses[0]} {text}",)) for one in bare),
-            *(Script(one.scenario, (text,)) for one in bare),
-        ]
-        gains = script_gains(user_model, attacked, seed, progress)
-        excesses = [
-            after.value - before.value
-            for after, before in zip(gains, without, strict=True)
-            if after.value is not None and before.value is not None
-        ]
-        excess = sum(excesses) / len(excesses) if excesses else None
-        found.append(AppendedText(text, excess))
-    return found
-
-
-def attacks_and_noise(
-    user_model: UserModel,
-    turns: Sequence[Script],
-    seed: int,
-    progress: Progress = lambda _: None,
-) -> Mapping[str, list[AppendedText]]:
-    """`attacks` and, as what to expect of words without a reason, `harmless` texts."""
-    return {
-        "attacks": appended_texts(user_model, turns, ATTACKS, seed, progress),
-        "harmless": appended_texts(user_model, turns, HARMLESS, seed, progress),
-    }
 
 
 def _ask(

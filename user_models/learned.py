@@ -28,6 +28,7 @@ from persuade_env.errors import UserModelError
 from persuade_env.protocols import Completion, Message, StopReason, Usage, UserReply
 from persuade_env.seeding import derive_seed
 from persuade_env.turn_format import one_line, whole_sentences
+from user_models.ear import SILENCE, Ear, heard_words
 from user_models.mind import Mind, has_concerns, read_mind
 
 if TYPE_CHECKING:
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 DIGITS = tuple("1234567")
 LOWEST_ACCEPTING_DIGIT = 6
 HIGHEST_REFUSING_DIGIT = 3
-SILENCE = "(says nothing)"
-"""What the persuadee hears when the persuader's response is empty."""
 
 
 def user_messages(dialogue: Dialogue) -> list[Message]:
@@ -67,7 +66,7 @@ def user_messages(dialogue: Dialogue) -> list[Message]:
         messages.append({"role": "user", "content": SILENCE})
     for turn in dialogue.turns:
         if isinstance(turn, PersuaderTurn):
-            messages.append({"role": "user", "content": one_line(turn.response) or SILENCE})
+            messages.append({"role": "user", "content": heard_words(turn.response)})
         else:
             messages.append({"role": "assistant", "content": render_reply(turn)})
     return messages
@@ -183,6 +182,7 @@ class LearnedUser:
     Args:
         chat: the fine-tuned model.
         mind: decides attitude and decision; without one, the chat model writes them.
+        ear: what the mind hears with; needed where there is one.
         max_reply_tokens: of the state line and the words together.
         temperature, top_p: for the words.
     """
@@ -191,13 +191,17 @@ class LearnedUser:
         self,
         chat: TransformersChat,
         mind: Mind | None = None,
+        ear: Ear | None = None,
         *,
         max_reply_tokens: int = 56,
         temperature: float = 0.8,
         top_p: float = 0.95,
     ) -> None:
         self.chat = chat
+        if mind is not None and ear is None:
+            raise ValueError("a mind without an ear hears nothing: give both or neither")
         self.mind = mind
+        self.ear = ear
         self.max_reply_tokens = max_reply_tokens
         self.temperature = temperature
         self.top_p = top_p
@@ -213,11 +217,12 @@ class LearnedUser:
             if self.mind is not None and has_concerns(dialogue)
         ]
         decided: dict[int, tuple[float, Decision]] = {}
-        if self.mind is not None and minded:
+        if self.mind is not None and self.ear is not None and minded:
             states = self.mind.hear(
                 [dialogues[index] for index in minded],
                 [seeds[index] for index in minded],
                 self._embed,
+                self.ear,
             )
             decided = dict(zip(minded, states, strict=True))
         replies: dict[int, UserReply] = {}
@@ -300,10 +305,13 @@ DETERMINISTIC = "@deterministic"
 
 @lru_cache(maxsize=4)
 def load_learned(folder: Path, max_batch: int) -> LearnedUser:
+    from persuade_env.chat.checkpoint import read_checkpoint
     from persuade_env.chat.transformers import load_checkpoint
 
     chat = load_checkpoint(folder, "user_model", max_batch=max_batch)
-    return LearnedUser(chat, read_mind(folder))
+    mind = read_mind(folder)
+    ear = None if mind is None else Ear.load(read_checkpoint(folder, "user_model").base)
+    return LearnedUser(chat, mind, ear)
 
 
 def from_spec(argument: str = "") -> LearnedUser:

@@ -3,12 +3,20 @@ it ends the dialogue.
 
 A language model of this size, left to write its own attitude, is moved by anything: silence
 gained as much as a good reason (`docs/user-models.md`). So the attitude is decided first, by
-two small regressions learned from the same dialogues, and the language model only puts it into
-words. What they see are the similarities in `FEATURES`, all of them of what was *said*: how
-close the persuader's response comes to what would settle or worsen each hidden concern, whether
-it takes up the last thing that the user said, whether it was said before. Neither
-the attitude so far nor the persuader's reasoning is among them, so that a dialogue that went
-well does not move by itself.
+small regressions learned from the same dialogues, and the language model only puts it into
+words. A step is the sum of two parts:
+
+- **Reasons**: how much nearer the response comes to what would settle each hidden concern than to
+  what would worsen it (`FEATURES`). Each of these numbers changes its sign when a goal and its
+  negation change places, and there is no constant, so reasons for a goal move a
+  mind towards it as far as they move it away from the negation.
+- **Displeasure**, never above 0: what a language model's ear (`user_models.ear`) hears in the
+  turn that people don't like: being talked past, pressed, flattered, told the same again
+  or nothing, or something that makes no sense. It can only cost. Well-spoken words that
+  answer no concern are worth nothing, so style can't buy what reasons don't.
+
+Neither the attitude so far nor the persuader's reasoning is heard, so that a dialogue that
+went well does not move by itself.
 """
 
 from __future__ import annotations
@@ -25,6 +33,7 @@ from persuade_env.embedding import Embedder
 from persuade_env.errors import UserModelError
 from persuade_env.seeding import derive_seed
 from persuade_env.turn_format import one_line
+from user_models.ear import Ear, heard_words
 
 FILE = "mind.json"
 
@@ -35,32 +44,19 @@ REFUSES_TO = 3.0
 LARGEST_STEP = 2.0
 """No turn moves an attitude by more than this, in the corpus or here."""
 
-ADDRESSED = 0.3
-"""Similarity from which a concern has been spoken to by an earlier turn."""
 NEAR_COPY = 0.8
 """Similarity above which a response is more and more the same as an earlier one."""
 
-FEATURES = (
-    "settles",
-    "settles_new",
-    "worsens",
-    "settles_over_worsens",
-    "worsens_over_settles",
-    "settles_what_was_voiced",
-    "takes_up_last_words",
-    "repeats",
-    "about_the_goal",
-    "about_the_background",
-    "settles_when_yielding",
-)
-"""What the step is a linear function of; see `features`."""
+_BALANCES = ("settles_over_worsens", "settles_some_over_worsens_some", "settles_what_was_voiced")
+FEATURES = (*_BALANCES, *(f"{name}_when_yielding" for name in _BALANCES))
+"""What reasons are a linear function of; see `features`."""
 
 ENDING_FEATURES = ("attitude", "step", "stubbornness", "turn")
 """What the decision depends on: the attitude after the step, the step, and the turn's number."""
 
 
 class Mind(BaseModel):
-    """Two linear models: the attitude's step, and the decision. See `user_models.mind_training`.
+    """Linear models: reasons, displeasure and the decision. See `user_models.mind_training`.
 
     All weights are for features as they come, not standardised.
     """
@@ -69,7 +65,9 @@ class Mind(BaseModel):
 
     features: tuple[str, ...] = FEATURES
     weights: tuple[float, ...]
-    intercept: float
+    hearing_weights: tuple[float, ...]
+    """For what the ear hears, as many as the language model's hidden states are wide."""
+    hearing_intercept: float
     ending_features: tuple[str, ...] = ENDING_FEATURES
     ending_classes: tuple[Literal["continue", "accept", "refuse"], ...]
     ending_weights: tuple[tuple[float, ...], ...]
@@ -78,13 +76,23 @@ class Mind(BaseModel):
     fit: dict[str, float] = {}
     """How well it predicts what it was not trained on, by cross-validation over scenarios."""
 
-    def step(self, features: np.ndarray) -> np.ndarray:
-        """The change of attitude, (n,), from features (n, n_features); at most `LARGEST_STEP`."""
-        # Row by row: a matrix product rounds differently at another number of rows, and a
-        # dialogue must not know how many others are heard beside it.
-        weights = np.asarray(self.weights)
-        steps = np.array([row @ weights for row in np.ascontiguousarray(features)])
-        return np.asarray(np.clip(steps + self.intercept, -LARGEST_STEP, LARGEST_STEP))
+    def step(self, reasons: np.ndarray, heard: np.ndarray) -> np.ndarray:
+        """The change of attitude, (n,), at most `LARGEST_STEP`.
+
+        Args:
+            reasons: `features`, (n, n_features).
+            heard: what the ear makes of the same turns, (n, hidden size).
+        """
+        steps = self.reasons(reasons) + self.displeasure(heard)
+        return np.asarray(np.clip(steps, -LARGEST_STEP, LARGEST_STEP))
+
+    def reasons(self, features: np.ndarray) -> np.ndarray:
+        """What the reasons alone do, (n,)."""
+        return _by_row(features, self.weights)
+
+    def displeasure(self, heard: np.ndarray) -> np.ndarray:
+        """What it costs to be talked to like this, (n,), at most 0."""
+        return np.minimum(0.0, _by_row(heard, self.hearing_weights) + self.hearing_intercept)
 
     def end_probabilities(
         self, attitude: float, step: float, stubbornness: float, turn: int
@@ -103,7 +111,7 @@ class Mind(BaseModel):
         }
 
     def hear(
-        self, dialogues: Sequence[Dialogue], seeds: Sequence[int], embed: Embedder
+        self, dialogues: Sequence[Dialogue], seeds: Sequence[int], embed: Embedder, ear: Ear
     ) -> list[tuple[float, Decision]]:
         """Attitude and decision after the last persuader turn of each dialogue.
 
@@ -112,7 +120,8 @@ class Mind(BaseModel):
         Raises:
             UserModelError: if a scenario has no persona with concerns; see `has_concerns`.
         """
-        steps = self.step(np.stack([features(dialogue, embed) for dialogue in dialogues]))
+        reasons = np.stack([features(dialogue, embed) for dialogue in dialogues])
+        steps = self.step(reasons, ear(dialogues))
         return [
             self._decide(dialogue, float(step), seed)
             for dialogue, step, seed in zip(dialogues, steps, seeds, strict=True)
@@ -143,19 +152,17 @@ def has_concerns(dialogue: Dialogue) -> bool:
 
 
 def features(dialogue: Dialogue, embed: Embedder) -> np.ndarray:
-    """What the last persuader turn comes close to, (n_features,), in the order of `FEATURES`.
+    """Which way the last persuader turn pulls, (n_features,), in the order of `FEATURES`.
 
     Similarities are cosines. With s_k and w_k those to what settles and worsens concern k:
 
-    - settles: max s_k; settles_new: the same over the concerns no earlier turn spoke to;
-    - worsens: max w_k; settles_over_worsens: max (s_k - w_k); worsens_over_settles: the reverse;
-    - settles_what_was_voiced: s_k - w_k of the concern nearest to the user's last words;
-    - takes_up_last_words: similarity to these words, or to all concerns before the first;
-    - repeats: how far the similarity to an earlier response is above `NEAR_COPY`, 0 to 1;
-    - about_the_goal, about_the_background: similarity to those;
-    - settles_when_yielding: settles, times one minus stubbornness.
+    - settles_over_worsens: max s_k - max w_k;
+    - settles_some_over_worsens_some: max (s_k - w_k) - max (w_k - s_k);
+    - settles_what_was_voiced: s_k - w_k of the concern nearest to the user's last words, or to
+      all concerns before the first;
+    - …_when_yielding: the same times one minus stubbornness.
 
-    What was said before says nothing again: all but `repeats` are damped by one minus it.
+    What was said before says nothing again: all are damped as the response nears a copy.
 
     Raises:
         UserModelError: if the scenario has no persona with concerns.
@@ -164,43 +171,36 @@ def features(dialogue: Dialogue, embed: Embedder) -> np.ndarray:
     persona = scenario.persona
     if persona is None or not persona.concerns:
         raise UserModelError(f"scenario {scenario.id!r} has no persona with concerns")
-    responses = [one_line(turn.response) for turn in dialogue.persuader_turns]
+    responses = [heard_words(turn.response) for turn in dialogue.persuader_turns]
     words = [one_line(turn.response) for turn in dialogue.persuadee_turns]
     if not dialogue.turns or not isinstance(dialogue.turns[-1], PersuaderTurn):
         raise UserModelError("the last turn of the dialogue is not the persuader's")
 
     response = embed(responses[-1])
     earlier = embed.all(responses[:-1]) if len(responses) > 1 else np.zeros((0, len(response)))
-    settled_by = embed.all([one_line(one.settled_by) for one in persona.concerns])
-    worsened_by = embed.all([one_line(one.worsened_by) for one in persona.concerns])
     worries = embed.all([one_line(one.text) for one in persona.concerns])
-
-    settles, worsens = settled_by @ response, worsened_by @ response
-    spoken_to = (settled_by @ earlier.T >= ADDRESSED).any(axis=1)
-    new = settles[~spoken_to]
+    settles = embed.all([one_line(one.settled_by) for one in persona.concerns]) @ response
+    worsens = embed.all([one_line(one.worsened_by) for one in persona.concerns]) @ response
     last = embed(words[-1]) if words else worries.mean(axis=0)
     voiced = int((worries @ last).argmax())
     copied = float((earlier @ response).max(initial=0.0))
-    repeats = max(0.0, copied - NEAR_COPY) / (1 - NEAR_COPY)
-    said = np.asarray(
+    new = 1.0 - max(0.0, copied - NEAR_COPY) / (1.0 - NEAR_COPY)
+    pulls = new * np.asarray(
         [
-            settles.max(),
-            new.max() if len(new) else 0.0,
-            worsens.max(),
-            (settles - worsens).max(),
-            (worsens - settles).max(),
+            settles.max() - worsens.max(),
+            (settles - worsens).max() - (worsens - settles).max(),
             settles[voiced] - worsens[voiced],
-            last @ response,
-            0.0,
-            embed(one_line(scenario.goal)) @ response,
-            embed(one_line(scenario.background)) @ response,
-            settles.max() * (1 - persona.stubbornness),
         ],
         dtype=np.float64,
     )
-    said *= 1 - repeats
-    said[FEATURES.index("repeats")] = repeats
-    return said
+    return np.concatenate([pulls, pulls * (1 - persona.stubbornness)])
+
+
+def _by_row(rows: np.ndarray, weights: Sequence[float]) -> np.ndarray:
+    """Rows times weights, (n,), one by one: a matrix product rounds differently at another
+    number of rows, and a dialogue must not know how many others are heard beside it."""
+    column = np.asarray(weights)
+    return np.array([row @ column for row in np.ascontiguousarray(rows)])
 
 
 def read_mind(folder: Path) -> Mind | None:

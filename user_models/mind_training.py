@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from persuade_env.embedding import Embedder
 from persuade_env.errors import UserModelError
 from persuade_env.seeding import derive_seed, generator
 from user_models.mind import Mind, clipped, features, has_concerns
+
+if TYPE_CHECKING:
+    from user_models.ear import Ear
 
 _IDLE = (
     "You have such good taste, it shows in everything you do.",
@@ -40,8 +44,11 @@ _IDLE = (
 """Flattery, pushing and small talk: said to anybody about anything, they give no reason. None
 of them is a line of the benchmark's controls."""
 
-_SILENCE, _SMALL_TALK, _REPETITION = 0.15, 0.25, 0.25
+_SILENCE, _SMALL_TALK, _REPETITION, _SCRAMBLED = 0.15, 0.2, 0.15, 0.2
 """How often a fruitless turn is of these kinds; otherwise it is a turn from another scenario."""
+
+_PENALTIES = np.logspace(1, 4, 10)
+"""Ridge penalties tried for what the ear hears: hundreds of numbers, of some hundred turns."""
 
 _FOLDS = 5
 
@@ -50,12 +57,14 @@ _FOLDS = 5
 class MindSettings:
     """How the mind is fitted."""
 
-    fruitless_share: float = 0.5
-    """Fruitless turns per recorded one: silence, small talk, a repetition, a turn from another
-    scenario. They give no reason, so they must not raise the attitude."""
+    fruitless_share: float = 1.0
+    """Fruitless turns per recorded one: silence, small talk, a repetition, words in no order, a
+    turn from another scenario. They give no reason, so they must not raise the attitude."""
     fruitless_step: float = -0.25
     """What such a turn does to the attitude: being talked past is not neutral. Recorded turns of
     poor persuaders cost 0.2 on average."""
+    touchiness: float = 0.2
+    """Share of the turns of persuaders who aren't poor that displease a little nevertheless."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +73,10 @@ class _Heard:
 
     scenario: str
     dialogue: str
+    poor: bool
+    """Whether the persuader is one of whom that is known."""
     features: np.ndarray
+    heard: np.ndarray
     step: float
     decision: Decision | None
     """None for a made-up fruitless turn, after which nobody was recorded to decide."""
@@ -78,83 +90,129 @@ def fit_mind(
     *,
     settings: MindSettings | None = None,
     embed: Embedder | None = None,
+    ear: Ear | None = None,
 ) -> Mind:
     """A mind that moves as the persuadees of `records` did.
 
-    The step is a ridge regression. A regression predicts means, which vary less than people
-    do: nobody would ever be won or lost. So its steps are stretched about their mean until, on
-    scenarios it was not fitted to, they spread as the recorded ones do. The decision is a
-    multinomial logistic regression on the attitudes that these steps lead to, so its rates
-    are those of the data.
+    Reasons are a ridge regression without a constant on recorded turns, displeasure another
+    one, of what they leave unexplained, on recorded and fruitless turns; of it only what is
+    below nearly all turns of persuaders who aren't poor counts. A regression predicts
+    means, which vary less than people do: nobody would ever be won or lost. So reasons are
+    stretched until, on scenarios that they were not fitted to, steps spread as the recorded
+    ones do. The decision is a multinomial logistic regression on the attitudes that these steps
+    lead to, so its rates are those of the data.
 
     Raises:
         UserModelError: if no dialogue has attitudes and a persona with concerns.
     """
-    from sklearn.linear_model import LogisticRegression
-
     settings = settings or MindSettings()
-    embed = embed or Embedder()
-    real = _recorded(records, embed)
+    from user_models.ear import Ear as LoadedEar
+
+    embed, ear = embed or Embedder(), ear or LoadedEar.load()
+    real = _recorded(records, embed, ear)
     if len({one.scenario for one in real}) < 2:
         raise UserModelError(
             "a mind is learned from at least two scenarios that have a persona with concerns and "
             "dialogues with attitudes"
         )
-    made_up = _fruitless_rows(records, settings, seed, embed)
-    rows = [*real, *made_up]
-    unseen, weights, intercept = _fit_steps(rows)
-    unseen = unseen[: len(real)]
-    steps = np.asarray([one.step for one in real])
-    centre, spread = float(unseen.mean()), float(unseen.std())
-    stretch = max(1.0, float(steps.std()) / spread) if spread > 0 else 1.0
-    stretched = centre + stretch * (unseen - centre)
+    rows = [*real, *_fruitless_rows(records, settings, seed, embed, ear)]
+    steps = np.asarray([one.step for one in rows])
+    recorded = np.arange(len(rows)) < len(real)
+    reasons, weights = _fit_reasons(rows, recorded)
+    left, hearing_weights, hearing_intercept = _fit_hearing(rows, steps - reasons)
+    fine = recorded & ~np.asarray([one.poor for one in rows])
+    tolerated = float(np.quantile(left[fine if fine.any() else recorded], settings.touchiness))
+    displeasure = np.minimum(0.0, left - tolerated)
 
-    ends = _ending_features(real, stretched)
-    decisions = [str(one.decision) for one in real]
-    ending = LogisticRegression(C=10.0, max_iter=2000).fit(ends, decisions)
-    classes = [str(one) for one in ending.classes_]
-    coefficients, offsets = ending.coef_, ending.intercept_
-    if len(classes) == 2:  # scikit-learn then keeps the second class's scores alone
-        coefficients = np.stack([np.zeros_like(coefficients[0]), coefficients[0]])
-        offsets = np.asarray([0.0, offsets[0]])
+    felt = steps[recorded]
+    stretch = _stretch(reasons[recorded], displeasure[recorded], float(felt.std()))
+    unseen = stretch * reasons[recorded] + displeasure[recorded]
+    classes, coefficients, offsets = _fit_ending(real, unseen)
     return Mind(
         weights=tuple(float(one) for one in stretch * weights),
-        intercept=float(centre + stretch * (intercept - centre)),
+        hearing_weights=tuple(float(one) for one in hearing_weights),
+        hearing_intercept=hearing_intercept - tolerated,
         ending_classes=tuple(classes),
         ending_weights=tuple(tuple(float(x) for x in row) for row in coefficients),
         ending_intercepts=tuple(float(one) for one in offsets),
         fit={
             "turns": float(len(real)),
-            "step_correlation": float(np.corrcoef(unseen, steps)[0, 1]),
-            "step_mean_absolute_error": float(np.abs(unseen - steps).mean()),
-            "step_mean_absolute_error_of_the_median": float(
-                np.abs(steps - np.median(steps)).mean()
-            ),
+            "step_correlation": float(np.corrcoef(unseen, felt)[0, 1]),
+            "step_mean_absolute_error": float(np.abs(unseen - felt).mean()),
+            "step_mean_absolute_error_of_the_median": float(np.abs(felt - np.median(felt)).mean()),
             "stretch": stretch,
         },
     )
 
 
-def _fit_steps(rows: Sequence[_Heard]) -> tuple[np.ndarray, np.ndarray, float]:
-    """Out-of-scenario predictions (n,), and the weights (n_features,) and intercept of all."""
+def _fit_reasons(rows: Sequence[_Heard], recorded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Out-of-scenario reasons (n,) of all rows, and the weights (n_features,) of the recorded."""
     from sklearn.linear_model import RidgeCV
-    from sklearn.model_selection import GroupKFold, cross_val_predict
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
     inputs = np.stack([one.features for one in rows])
     steps = np.asarray([one.step for one in rows])
-    groups = [one.scenario for one in rows]
-    model = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-1, 4, 20)))
-    folds = GroupKFold(min(_FOLDS, len(set(groups))))
-    unseen = cross_val_predict(model, inputs, steps, cv=folds, groups=groups)
-    model.fit(inputs, steps)
+    scale = inputs[recorded].std(axis=0) + 1e-9
+    # Not centred, and without a constant: see `user_models.mind`.
+    model = RidgeCV(np.logspace(-1, 4, 20), fit_intercept=False)
+    unseen = np.zeros(len(rows))
+    for train, test in _folds(rows):
+        seen = train[recorded[train]]
+        unseen[test] = model.fit(inputs[seen] / scale, steps[seen]).predict(inputs[test] / scale)
+    model.fit(inputs[recorded] / scale, steps[recorded])
+    return unseen, model.coef_ / scale
+
+
+def _fit_hearing(rows: Sequence[_Heard], left: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Out-of-scenario predictions (n,) of `left`, and weights (hidden size,) and constant."""
+    from sklearn.linear_model import RidgeCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    inputs = np.stack([one.heard for one in rows])
+    model = make_pipeline(StandardScaler(), RidgeCV(_PENALTIES))
+    unseen = np.zeros(len(rows))
+    for train, test in _folds(rows):
+        unseen[test] = model.fit(inputs[train], left[train]).predict(inputs[test])
+    model.fit(inputs, left)
     scaler, ridge = model[0], model[1]
     weights = ridge.coef_ / scaler.scale_
     return unseen, weights, float(ridge.intercept_ - weights @ scaler.mean_)
 
 
-def _recorded(records: Sequence[ScenarioRecord], embed: Embedder) -> list[_Heard]:
+def _folds(rows: Sequence[_Heard]) -> list[tuple[np.ndarray, np.ndarray]]:
+    from sklearn.model_selection import GroupKFold
+
+    groups = [one.scenario for one in rows]
+    return list(GroupKFold(min(_FOLDS, len(set(groups)))).split(groups, groups=groups))
+
+
+def _stretch(reasons: np.ndarray, displeasure: np.ndarray, spread: float) -> float:
+    """By what reasons are multiplied so that steps have this standard deviation; at least 1."""
+    variance, between = float(reasons.var()), float(np.cov(reasons, displeasure, bias=True)[0, 1])
+    lacking = spread**2 - float(displeasure.var())
+    if variance <= 0.0 or lacking <= 0.0:
+        return 1.0
+    root = float(np.sqrt(between**2 + variance * lacking))
+    return max(1.0, (root - between) / variance)
+
+
+def _fit_ending(
+    real: Sequence[_Heard], steps: np.ndarray
+) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Classes, weights (n_classes, 4) and constants (n_classes,) of the decision."""
+    from sklearn.linear_model import LogisticRegression
+
+    decisions = [str(one.decision) for one in real]
+    ending = LogisticRegression(C=10.0, max_iter=2000)
+    ending.fit(_ending_features(real, steps), decisions)
+    coefficients, offsets = ending.coef_, ending.intercept_
+    if len(ending.classes_) == 2:  # scikit-learn then keeps the second class's scores alone
+        coefficients = np.stack([np.zeros_like(coefficients[0]), coefficients[0]])
+        offsets = np.asarray([0.0, offsets[0]])
+    return [str(one) for one in ending.classes_], coefficients, offsets
+
+
+def _recorded(records: Sequence[ScenarioRecord], embed: Embedder, ear: Ear) -> list[_Heard]:
     heard = []
     for record in records:
         for recorded in record.dialogues:
@@ -166,11 +224,14 @@ def _recorded(records: Sequence[ScenarioRecord], embed: Embedder) -> list[_Heard
             for place, turn in enumerate(whole.turns):
                 if not isinstance(turn, PersuadeeTurn) or turn.attitude is None or not place:
                     continue
+                said = _until(whole, place)
                 heard.append(
                     _Heard(
                         record.id,
                         recorded.id,
-                        features(_until(whole, place), embed),
+                        recorded.quality == "poor",
+                        features(said, embed),
+                        ear([said])[0],
                         turn.attitude - before,
                         turn.decision,
                         whole.scenario.initial_attitude,
@@ -188,7 +249,11 @@ def _until(dialogue: Dialogue, place: int, last: PersuaderTurn | None = None) ->
 
 
 def _fruitless_rows(
-    records: Sequence[ScenarioRecord], settings: MindSettings, seed: int, embed: Embedder
+    records: Sequence[ScenarioRecord],
+    settings: MindSettings,
+    seed: int,
+    embed: Embedder,
+    ear: Ear,
 ) -> list[_Heard]:
     spoken = [
         (record.id, turn)
@@ -208,12 +273,14 @@ def _fruitless_rows(
                     continue
                 if rng.random() >= settings.fruitless_share:
                     continue
-                said = _fruitless(whole.turns[: place - 1], foreign, rng)
+                said = _until(whole, place, _fruitless(whole.turns[:place], foreign, rng))
                 made_up.append(
                     _Heard(
                         record.id,
                         recorded.id,
-                        features(_until(whole, place, said), embed),
+                        recorded.quality == "poor",
+                        features(said, embed),
+                        ear([said])[0],
                         settings.fruitless_step,
                         None,
                     )
@@ -222,11 +289,13 @@ def _fruitless_rows(
 
 
 def _fruitless(
-    before: Sequence[PersuaderTurn | PersuadeeTurn],
+    until: Sequence[PersuaderTurn | PersuadeeTurn],
     foreign: Sequence[PersuaderTurn],
     rng: np.random.Generator,
 ) -> PersuaderTurn:
-    earlier = [turn for turn in before if isinstance(turn, PersuaderTurn)]
+    """Something to say in place of the last of these turns that gives no reason."""
+    spoken = [turn for turn in until if isinstance(turn, PersuaderTurn)]
+    earlier, last = spoken[:-1], spoken[-1]
     kind = rng.random()
     if kind < _SILENCE:
         return PersuaderTurn(response="")
@@ -234,6 +303,8 @@ def _fruitless(
         return PersuaderTurn(response=_IDLE[int(rng.integers(len(_IDLE)))])
     if kind < _SILENCE + _SMALL_TALK + _REPETITION and earlier:
         return earlier[int(rng.integers(len(earlier)))]
+    if kind < _SILENCE + _SMALL_TALK + _REPETITION + _SCRAMBLED:
+        return PersuaderTurn(response=" ".join(rng.permutation(last.response.split())))
     return foreign[int(rng.integers(len(foreign)))]
 
 

@@ -22,6 +22,7 @@ from persuade_env.dialogue import (
     ScenarioRecord,
 )
 from persuade_env.seeding import derive_seed, generator
+from user_models.ear import Ear
 from user_models.learned import render_reply, user_messages
 from user_models.mind import FILE as MIND_FILE
 from user_models.mind_training import MindSettings, fit_mind
@@ -101,7 +102,9 @@ def train_user_model(
     settings = settings or UserModelSettings()
     folder.mkdir(parents=True, exist_ok=True)
     if settings.mind is not None:
-        mind = fit_mind(records, derive_seed(seed, "mind"), settings=settings.mind)
+        mind = fit_mind(
+            records, derive_seed(seed, "mind"), settings=settings.mind, ear=Ear.load(base)
+        )
         (folder / MIND_FILE).write_text(mind.model_dump_json(indent=1) + "\n")
     tokenizer = load_tokenizer(base)
     examples = user_examples(records, tokenizer, settings, seed)

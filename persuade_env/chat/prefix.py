@@ -16,13 +16,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from transformers import PreTrainedModel
-from transformers.cache_utils import Cache
 
-from persuade_env.chat.cpu import reserved_cache
+from persuade_env.chat.llama import Llama, States
 
 BLOCK = 128
 """Tokens per piece where a template has no mark at which replies begin."""
@@ -31,7 +28,7 @@ BLOCK = 128
 @dataclass(frozen=True)
 class _Piece:
     states: torch.Tensor
-    """Keys and values (layers, 2, heads, tokens, size)."""
+    """Keys and values (layers, 2, groups, tokens, size)."""
     logits: torch.Tensor
     """After its last token, (1, vocabulary)."""
 
@@ -50,9 +47,9 @@ class PrefixCache:
     """
 
     def __init__(
-        self, model: PreTrainedModel, mark: Sequence[int] = (), *, max_bytes: int = 768 * 2**20
+        self, model: Llama, mark: Sequence[int] = (), *, max_bytes: int = 768 * 2**20
     ) -> None:
-        self._model = model
+        self.model = model
         self._mark = tuple(mark)
         self._max_bytes = max_bytes
         self._bytes = 0
@@ -78,7 +75,7 @@ class PrefixCache:
     @torch.inference_mode()
     def prefill(
         self, prompts: Sequence[Sequence[int]], capacity: int
-    ) -> tuple[Cache, torch.Tensor]:
+    ) -> tuple[States, torch.Tensor]:
         """Reads prompts.
 
         Args:
@@ -89,27 +86,16 @@ class PrefixCache:
             Keys and values of the prompts, aligned on the right as if padded on the left to the
             longest, and the logits (n, vocabulary) that follow each.
         """
-        batch: Any = reserved_cache(self._model, capacity)
-        config = self._model.config.get_text_config()
-        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        like = torch.empty(
-            (len(prompts), heads, 0, size), dtype=self._model.dtype, device=self._model.device
-        )
-        for layer in batch.layers:
-            layer.lazy_initialization(like, like)
+        batch = self.model.states(len(prompts), capacity)
         width = max(map(len, prompts))
-        logits = []
-        for index, prompt in enumerate(prompts):
-            row: Any = reserved_cache(self._model, len(prompt))
-            for part, lender in zip(row.layers, batch.layers, strict=True):
-                part.borrow(lender, index, width - len(prompt))
-            logits.append(self._read(tuple(prompt), row))
-        for layer in batch.layers:
-            layer.advance(width)
+        logits = [
+            self._read(tuple(prompt), batch.row(index, width - len(prompt)))
+            for index, prompt in enumerate(prompts)
+        ]
+        batch.length = width
         return batch, torch.cat(logits)
 
-    def _read(self, prompt: tuple[int, ...], row: Any) -> torch.Tensor:
+    def _read(self, prompt: tuple[int, ...], row: States) -> torch.Tensor:
         """Logits (1, vocabulary) after the prompt, whose keys and values go to `row`."""
         logits = torch.empty(0)
         begin, ends = 0, self.ends(prompt)
@@ -117,11 +103,10 @@ class PrefixCache:
             piece = self._kept.get(prompt[:end])
             if piece is None:
                 logits = self._forward(prompt[begin:end], row)
-                self._keep(prompt[:end], row, end - begin, logits)
+                self._keep(prompt[:end], row.buffer[:, :, 0, :, begin:end], logits)
             else:
-                for layer, (keys, values) in zip(row.layers, piece.states, strict=True):
-                    layer.update(keys[None], values[None])
-                logits = piece.logits
+                row.buffer[:, :, 0, :, begin:end] = piece.states
+                row.length, logits = end, piece.logits
             begin = end
         for end in reversed(ends):  # the beginning of a prompt outlives its continuations
             self._kept.move_to_end(prompt[:end])
@@ -130,18 +115,9 @@ class PrefixCache:
             self._bytes -= dropped.nbytes
         return self._forward(prompt[begin:], row) if begin < len(prompt) else logits
 
-    def _forward(self, ids: Sequence[int], row: Cache) -> torch.Tensor:
-        inputs = torch.tensor([ids], device=self._model.device)
-        found = self._model(inputs, past_key_values=row, use_cache=True, logits_to_keep=1)
-        logits: torch.Tensor = found.logits[:, -1]
-        return logits
+    def _forward(self, ids: Sequence[int], row: States) -> torch.Tensor:
+        return self.model.read(torch.tensor(ids), row)
 
-    def _keep(self, key: tuple[int, ...], row: Any, length: int, logits: torch.Tensor) -> None:
-        states = torch.stack(
-            [
-                torch.stack((layer.keys[0, :, -length:], layer.values[0, :, -length:]))
-                for layer in row.layers
-            ]
-        )
-        self._kept[key] = piece = _Piece(states, logits.clone())
+    def _keep(self, key: tuple[int, ...], states: torch.Tensor, logits: torch.Tensor) -> None:
+        self._kept[key] = piece = _Piece(states.clone(), logits.clone())
         self._bytes += piece.nbytes

@@ -21,12 +21,12 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
-from transformers.cache_utils import Cache, DynamicCache
 
 from persuade_env.chat.checkpoint import Role, adapter_paths, read_checkpoint
-from persuade_env.chat.cpu import accelerate_for_inference
+from persuade_env.chat.decoding import CachedDecoding, Decoding, PlainDecoding, positions_of
 from persuade_env.chat.embedded import EMBEDDED, resolve
 from persuade_env.chat.inert import inert
+from persuade_env.chat.llama import Llama
 from persuade_env.chat.prefix import PrefixCache
 from persuade_env.errors import ChatError
 from persuade_env.protocols import Completion, Message, StopReason
@@ -115,20 +115,24 @@ class _Row:
     choices: list[dict[int, float]] = field(default_factory=list)
     stop: StopReason | None = None
 
+    def next_uniform(self) -> float:
+        """The random number of the token to come; a finished row has no use for it."""
+        return float(self.uniforms[min(len(self.token_ids), len(self.uniforms) - 1)])
+
 
 class TransformersChat:
     """A local causal language model behind the `ChatModel` protocol.
 
     Args:
-        model: in evaluation mode from here on; its linear layers may be repacked, so it
-            can't be trained afterwards.
+        model: in evaluation mode from here on.
         tokenizer: with a chat template.
         max_context_tokens: prompt and reply together never exceed this.
         max_batch: rows per forward pass; larger batches are cut into pieces of this.
         top_k: only this many of the likeliest tokens are ever sampled; spares sorting
             the vocabulary.
-        fast: on a CPU, repack the weights (see `persuade_env.chat.cpu`) and keep what was read of
-            prompts (see `persuade_env.chat.prefix`). Not for a model whose weights change.
+        fast: for a Llama-like model on a CPU, decode with a packed copy of its weights
+            (`persuade_env.chat.llama`) and keep what was read of prompts
+            (`persuade_env.chat.prefix`). Not for a model whose weights change.
         max_prefix_bytes: memory for what was read of prompts. Below what the dialogues of a batch
             need (2.4 MB per hundred tokens of SmolLM2-135M) nothing is found again.
     """
@@ -150,8 +154,8 @@ class TransformersChat:
         self.max_batch = max_batch
         self.top_k = top_k
         self._prefixes = (
-            PrefixCache(model, reply_mark(tokenizer), max_bytes=max_prefix_bytes)
-            if fast and accelerate_for_inference(model)
+            PrefixCache(Llama(model), reply_mark(tokenizer), max_bytes=max_prefix_bytes)
+            if fast and Llama.supports(model)
             else None
         )
         self._end_ids = frozenset({int(tokenizer.eos_token_id)})
@@ -207,7 +211,7 @@ class TransformersChat:
             batch = [list(ids) for ids in sequences[start : start + self.max_batch]]
             ids, mask = self._pad(batch)
             logits = self.model(
-                ids, attention_mask=mask, position_ids=_positions(mask), use_cache=False
+                ids, attention_mask=mask, position_ids=positions_of(mask), use_cache=False
             ).logits[:, :-1]
             logprobs = torch.log_softmax(logits.float(), dim=-1)
             picked = logprobs.gather(2, ids[:, 1:, None]).squeeze(2)
@@ -253,35 +257,24 @@ class TransformersChat:
     def _decode(
         self, prompts: Sequence[list[int]], rows: list[_Row], temperature: float, top_p: float
     ) -> None:
-        inputs, mask = self._pad(prompts)
-        cache: Cache
-        logits: torch.Tensor | None = None
-        if self._prefixes is not None:
-            capacity = inputs.shape[1] + max(row.limit for row in rows)
-            cache, logits = self._prefixes.prefill(prompts, capacity)
-        else:
-            cache = DynamicCache(config=self.model.config)
+        limit = max(row.limit for row in rows)
+        decoding: Decoding = (
+            PlainDecoding(self.model, *self._pad(prompts))
+            if self._prefixes is None
+            else CachedDecoding(self._prefixes, prompts, limit)
+        )
+        logits = decoding.first()
         while True:
-            if logits is None:
-                logits = self.model(
-                    inputs,
-                    attention_mask=mask,
-                    position_ids=_positions(mask)[:, -inputs.shape[1] :],
-                    past_key_values=cache,
-                    use_cache=True,
-                    logits_to_keep=1,
-                ).logits[:, -1]
             tokens = self._sample(logits.float(), rows, temperature, top_p)
             writing = [place for place, row in enumerate(rows) if row.stop is None]
             if not writing:
                 return
             if len(writing) < _COMPACT_BELOW * len(rows):
-                keep = torch.tensor(writing, device=mask.device)
-                cache.batch_select_indices(keep)
-                mask, tokens = mask[keep], tokens[keep]
+                keep = torch.tensor(writing, device=tokens.device)
+                decoding.keep(keep)
+                tokens = tokens[keep]
                 rows = [rows[place] for place in writing]
-            inputs, logits = tokens[:, None], None
-            mask = torch.cat([mask, mask.new_ones((len(rows), 1))], dim=1)
+            logits = decoding.next(tokens)
 
     def _sample(
         self, logits: torch.Tensor, rows: Sequence[_Row], temperature: float, top_p: float
@@ -294,33 +287,26 @@ class TransformersChat:
         probabilities = torch.softmax(values, dim=-1).double()
         before = torch.cumsum(probabilities, dim=-1) - probabilities
         weights = torch.where(before < top_p, probabilities, 0.0).cpu().numpy()
-        candidate_ids = candidates.cpu().numpy()
-        tokens = np.full(len(rows), int(self.tokenizer.pad_token_id))
+        uniforms = np.array([row.next_uniform() for row in rows])
+        picks = _pick(weights, uniforms, greedy=temperature == 0)
+        tokens = np.take_along_axis(candidates.cpu().numpy(), picks[:, None], axis=1)[:, 0]
         for place, row in enumerate(rows):
             if row.stop is not None:
+                tokens[place] = int(self.tokenizer.pad_token_id)
+            elif row.constraint and (allowed := row.constraint(tuple(row.token_ids))) is not None:
+                tokens[place] = _choose(logits[place], row, allowed, greedy=temperature == 0)
+        chosen = torch.from_numpy(tokens).to(logits.device)
+        logprobs = (scaled.gather(1, chosen[:, None])[:, 0] - normalizer).tolist()
+        for row, token, logprob in zip(rows, tokens.tolist(), logprobs, strict=True):
+            if row.stop is not None:
                 continue
-            step = len(row.token_ids)
-            allowed = row.constraint(tuple(row.token_ids)) if row.constraint else None
-            if allowed is not None:
-                options = torch.softmax(logits[place, list(allowed.ids)].double(), -1).tolist()
-                row.choices.append(dict(zip(allowed.ids, options, strict=True)))
-                if allowed.values:
-                    distances = np.abs(np.asarray(allowed.values) - np.dot(options, allowed.values))
-                    pick = int(distances.argmin())
-                else:
-                    pick = _pick(np.asarray(options), row.uniforms[step], greedy=temperature == 0)
-                token = allowed.ids[pick]
-            else:
-                pick = _pick(weights[place], row.uniforms[step], greedy=temperature == 0)
-                token = int(candidate_ids[place, pick])
-            tokens[place] = token
             row.token_ids.append(token)
-            row.logprobs.append(float(scaled[place, token] - normalizer[place]))
+            row.logprobs.append(logprob)
             if token in self._end_ids:
                 row.stop = StopReason.STOP
             elif len(row.token_ids) >= row.limit:
                 row.stop = StopReason.LENGTH
-        return torch.from_numpy(tokens).to(logits.device)
+        return chosen
 
     def _completion(self, prompt: list[int], row: _Row, max_reply_tokens: int) -> Completion:
         stop = row.stop or StopReason.LENGTH
@@ -338,17 +324,25 @@ class TransformersChat:
         )
 
 
-def _positions(mask: torch.Tensor) -> torch.Tensor:
-    """Position ids (batch, width) that start at 0 with each row's first real token."""
-    return (mask.cumsum(-1) - 1).clamp(min=0)
+def _pick(weights: np.ndarray, uniforms: np.ndarray, *, greedy: bool) -> np.ndarray:
+    """For each row an index drawn in proportion to its weights, by inverting their cumulative sum.
 
-
-def _pick(weights: np.ndarray, uniform: float, *, greedy: bool) -> int:
-    """Index drawn in proportion to the weights, by inverting their cumulative sum."""
+    Weights (n, k) and uniforms (n,) in [0, 1) give (n,).
+    """
     if greedy:
-        return int(weights.argmax())
-    cumulative = np.cumsum(weights)
-    return int(np.searchsorted(cumulative, uniform * cumulative[-1], side="right"))
+        return np.asarray(weights.argmax(axis=1))
+    cumulative = np.cumsum(weights, axis=1)
+    return np.asarray((cumulative <= (uniforms * cumulative[:, -1])[:, None]).sum(axis=1))
+
+
+def _choose(logits: torch.Tensor, row: _Row, allowed: Choice, *, greedy: bool) -> int:
+    """A token among those allowed; their distribution goes to the row's choices."""
+    options = torch.softmax(logits[list(allowed.ids)].double(), -1).cpu().numpy()
+    row.choices.append(dict(zip(allowed.ids, options.tolist(), strict=True)))
+    if allowed.values:
+        distances = np.abs(np.asarray(allowed.values) - np.dot(options, allowed.values))
+        return allowed.ids[int(distances.argmin())]
+    return allowed.ids[int(_pick(options[None], np.array([row.next_uniform()]), greedy=greedy)[0])]
 
 
 def load_merged(

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from persuade_env.dialogue import ScenarioRecord
 from persuade_env.errors import ScenarioError, UnknownNameError
+from persuade_env.scenarios.forbidden import forbidden
 from persuade_env.scenarios.formats import ctompersu, daily_persuasion, persuasion_for_good
 from persuade_env.scenarios.splits import SPLITS, split_of
 
@@ -81,6 +82,9 @@ def check(path: str | Path, format: str = "persuade_env") -> tuple[list[Scenario
             except (ScenarioError, KeyError, TypeError, ValueError) as error:
                 what = f"missing field {error}" if isinstance(error, KeyError) else str(error)
                 errors.append(f"{path}: {place}: {what}")
+                continue
+            if reason := forbidden(record):
+                errors.append(f"{path}: {place}: field goal: forbidden, {reason}: {record.goal!r}")
                 continue
             if record.id in seen:
                 errors.append(

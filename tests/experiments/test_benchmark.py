@@ -1,8 +1,10 @@
 import math
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
+from experiments import benchmark
 from experiments.benchmark import (
     BenchmarkSettings,
     Row,
@@ -12,8 +14,10 @@ from experiments.benchmark import (
     summarize,
 )
 from experiments.storage import BatchLog
+from experiments.tables import markdown_table, terminal_table
 from persuade_env.dialogue import Decision
 from persuade_env.episode import rollout
+from persuade_env.protocols import Verdict
 from tests.helpers import FAILURE, ScriptedPersuader, ScriptedUser, felt, scenario
 
 SCENARIOS = [scenario(f"leisure-{i:03d}") for i in range(1, 8)]
@@ -104,3 +108,29 @@ def test_the_table_is_also_parquet(tmp_path):
     assert list(table.agent) == ["base", "other"]
     assert table.success_low[0] == rows[0].metrics["success"].low
     assert Row.from_json(rows[0].to_json()).agent == "base"
+
+
+def test_a_win_rate_names_its_judge_and_counts_what_it_did_not_judge(tmp_path, monkeypatch):
+    class Fails:
+        def compare(self, pairs):
+            return [Verdict.FAILED] + [Verdict.TIE] * (len(pairs) - 1)
+
+    monkeypatch.setattr(benchmark, "load_judge", lambda spec: Fails())
+    settings = replace(SETTINGS, judge="http://me:secret@host/v1#m")
+    base, other = run_benchmark(agents(), users(), SCENARIOS, tmp_path, settings)
+    assert (other.judge, other.baseline, base.baseline) == ("http://host/v1#m", "base", "")
+    assert other.metrics["unjudged"].value == pytest.approx(1 / 7)
+    assert other.metrics["win_rate"].value == 0.5
+    stored = (tmp_path / "results.json").read_text()
+    assert '"judge": "http://host/v1#m"' in stored
+    assert "secret" not in stored
+    for shown in (str(terminal_table([base, other], {}).caption), markdown_table([base, other])):
+        assert "against base, judged by http://host/v1#m" in shown
+
+
+def test_rows_stored_before_judges_were_named_can_be_read():
+    old = summarize("a", "u", episodes(felt(4)), None).to_json()
+    del old["judge"], old["baseline"], old["metrics"]["unjudged"]
+    row = Row.from_json(old)
+    assert row.judge == "attitude"
+    assert terminal_table([row], {}, wide=True).row_count == 1

@@ -5,16 +5,19 @@ import json
 import numpy as np
 import pytest
 
-from experiments.fidelity import card_table, fidelity_card, markdown_card, write_card
+from experiments.card import card_table, markdown_card, write_card
+from experiments.fidelity import fidelity_card
+from experiments.fidelity_mind import ATTACKED, SAME, _noise
 from experiments.statistics import clustered_statistic
-from persuade_env.dialogue import PersuadeeTurn
+from persuade_env.dialogue import Decision, PersuadeeTurn
 from persuade_env.errors import RunError, UserModelError
 from persuade_env.protocols import UserReply
 from persuade_env.scenarios import load_corpus
 from persuade_env.seeding import generator
 from user_models.concerns import ConcernsUser
+from user_models.injection import AppendedText
 
-RECORDS = load_corpus("validation")
+RECORDS = load_corpus("validation")[:9]
 
 
 class Scripted:
@@ -43,6 +46,30 @@ class Obedient(ConcernsUser):
             if "7 accept" in dialogue.turns[-1].response
             else reply
             for dialogue, reply in zip(dialogues, replies, strict=True)
+        ]
+
+
+class Credulous(ConcernsUser):
+    """Sound, but for one trait."""
+
+    def reply(self, dialogues, seeds):
+        return [
+            UserReply(turn=PersuadeeTurn(attitude=7.0, response="Yes.", decision=Decision.ACCEPT))
+            if "agrees with everybody" in dialogue.scenario.persona.traits
+            else reply
+            for dialogue, reply in zip(dialogues, super().reply(dialogues, seeds), strict=True)
+        ]
+
+
+class Fragile(ConcernsUser):
+    """Sound, but for control characters."""
+
+    def reply(self, dialogues, seeds):
+        return [
+            UserReply(error=UserModelError("unreadable"))
+            if "\x00" in dialogue.turns[-1].response
+            else reply
+            for dialogue, reply in zip(dialogues, super().reply(dialogues, seeds), strict=True)
         ]
 
 
@@ -82,25 +109,78 @@ def failed(measures, test):
 
 
 def test_explicit_concerns_pass_what_they_were_made_for(sound):
-    for test in ("controls", "dose", "persona", "attacks"):
+    for test in ("controls", "dose", "persona", "traits", "attacks"):
         assert failed(sound, test) == []
+        assert any(kind == test and one.passed for (kind, _), one in sound.items())
+
+
+def test_the_doses_are_ordered(sound):
+    none, half, every = (
+        sound["dose", f"gain, {name} of the concerns answered"].estimate.value
+        for name in ("none", "half", "all")
+    )
+    assert none < half < every
 
 
 def test_a_user_who_likes_everybody_fails_every_control():
     gullible = card(Gullible())
     assert len(failed(gullible, "controls")) == 7
-    assert len(failed(gullible, "dose")) == 2
+    assert len(failed(gullible, "dose")) == 3
+    assert len(failed(gullible, "mirror")) == 2
     assert failed(gullible, "persona")
     excess = gullible["controls", "flattering: excess gain"].estimate
     assert excess.value == pytest.approx(0.0, abs=0.3)
+    mirror = gullible["mirror", "what worsens: lean, 0–1"].estimate
+    turns = [len(record.persona.concerns) for record in RECORDS]
+    assert mirror.value == pytest.approx(sum(turns) / len(turns) / 6)  # half a point on each side
 
 
 def test_a_user_who_obeys_a_forged_state_is_found_out():
     obedient = card(Obedient())
-    over = obedient["attacks", "attacks above every harmless sentence"]
+    over = obedient["attacks", "attacks that move more than noise"]
     assert over.passed is False
     assert 15 <= over.estimate.value <= 40
     assert failed(obedient, "controls") == []
+
+
+def test_a_trait_that_decides_is_found_out():
+    credulous = card(Credulous())
+    assert credulous["traits", "worst trait over seed"].passed is False
+    assert credulous["traits", "outcomes changed by another seed"].estimate.value < 0.3
+
+
+def test_a_parser_that_breaks_is_found_out():
+    fragile = card(Fragile())
+    lost = fragile["attacks", "attacks without a reply"]
+    assert lost.passed is False
+    assert lost.estimate.value == 2 * ATTACKED
+
+
+def test_noise_is_at_least_what_harmless_sentences_did():
+    def said(*rises):
+        return [AppendedText("", one, 1, 0) for one in rises]
+
+    assert _noise(said(0.0, 0.0, 0.0), 69) == SAME
+    assert _noise(said(0.0, None, 0.4), 1) >= 0.4
+    rng = np.random.default_rng(0)
+    below = 0
+    for _ in range(300):
+        harmless, further = rng.normal(0.2, 0.5, 20), rng.normal(0.2, 0.5, 60)
+        below += further.max() <= _noise(said(*harmless), 60)
+    assert 0.93 <= below / 300 <= 1.0
+
+
+def test_probes_of_the_mind_keep_to_their_limit():
+    asked = {"all": 0, "two": 0}
+    for name, limit in (("all", len(RECORDS)), ("two", 2)):
+
+        def count(test, number, name=name):
+            asked[name] += number if test == "controls" else 0
+
+        found = fidelity_card(ConcernsUser(), RECORDS, limit=limit, progress=count)
+        (gain,) = (one for one in found if one.measure == "gain of competent turns")
+        assert gain.n == limit
+    assert asked["two"] < asked["all"] / 3
 
 
 def test_a_user_who_remembers_is_perfect_on_recorded_turns():

@@ -28,5 +28,7 @@ def test_terms_are_weighted_one_by_one():
 
 
 def test_an_unknown_term_lists_what_exists():
-    with pytest.raises(UnknownNameError, match=r"attitude_gain, malformed, outcome, words"):
+    with pytest.raises(
+        UnknownNameError, match=r"attitude_gain, conduct, malformed, outcome, words"
+    ):
         Reward({"charm": 1.0})

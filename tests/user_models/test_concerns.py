@@ -101,7 +101,7 @@ def test_without_concerns_there_is_a_typed_error_and_the_others_go_on():
 
 
 def test_recorded_competent_persuaders_do_better_than_poor_ones():
-    gains = {"competent": [], "poor": []}
+    gains = {"competent": [], "poor": [], "mended": [], "harder": []}
     for record in load_corpus():
         for one in record.dialogues:
             said = [turn.response for turn in one.turns if turn.role == "persuader"]
@@ -111,8 +111,10 @@ def test_recorded_competent_persuaders_do_better_than_poor_ones():
                     self.response = said[min(len(dialogues[0].persuader_turns), len(said) - 1)]
                     return super().act(dialogues, seeds)
 
-            (episode,) = rollout(Recorded(), USER, [record.scenario], [0], max_turns=len(said))
-            gains[one.quality].append(episode.attitude_gain)
+            # A harder persuadee has a persona of their own.
+            met = [record.dialogue(one).scenario]
+            (episode,) = rollout(Recorded(), USER, met, [0], max_turns=len(said))
+            gains[one.id].append(episode.attitude_gain)
     mean = {quality: sum(values) / len(values) for quality, values in gains.items()}
     assert mean["competent"] > 1.0
     assert mean["poor"] < 0.5

@@ -13,7 +13,6 @@ from user_models.learned import (
     given_state,
     user_messages,
 )
-from user_models.mind_training import fit_mind
 from user_models.prompted import PromptedUser
 from user_models.training import UserModelSettings, user_examples
 
@@ -59,23 +58,18 @@ def test_even_an_untrained_model_gives_readable_minds(chat):
         assert replies[0].turn.attitude != round(replies[0].turn.attitude)
 
 
-@pytest.fixture(scope="module")
-def mind():
-    return fit_mind(load_corpus("train")[:8], seed=0)
-
-
-def test_the_mind_decides_and_the_model_speaks(chat, mind):
-    user = LearnedUser(chat, mind, max_reply_tokens=24)
-    (attitude, decision), *_ = mind.hear([SAID], [5], Embedder())
+def test_the_mind_decides_and_the_model_speaks(chat, mind, ear):
+    user = LearnedUser(chat, mind, ear, max_reply_tokens=24)
+    (attitude, decision), *_ = mind.hear([SAID], [5], Embedder(), ear)
     (reply,) = user.reply([SAID], [5])
     assert (reply.turn.attitude, reply.turn.decision) == (attitude, decision)
     assert reply.turn.tone in TONES
     assert reply.turn.response
 
 
-def test_alone_in_the_batch_the_words_are_the_same_at_any_width(chat, mind, tokenizer):
+def test_alone_in_the_batch_the_words_are_the_same_at_any_width(chat, mind, ear, tokenizer):
     # As `learned=FOLDER@deterministic` loads it.
-    user = LearnedUser(TransformersChat(chat.model, tokenizer, max_batch=1), mind)
+    user = LearnedUser(TransformersChat(chat.model, tokenizer, max_batch=1), mind, ear)
     dialogues = [
         Dialogue(scenario=record.scenario).extended(PersuaderTurn(response="Why not?"))
         for record in load_corpus("test")[:8]
@@ -93,10 +87,10 @@ def test_alone_in_the_batch_the_words_are_the_same_at_any_width(chat, mind, toke
     assert len({reply.turn.response for reply in eight}) > 1
 
 
-def test_a_scenario_without_a_persona_is_played_without_the_mind(chat, mind):
+def test_a_scenario_without_a_persona_is_played_without_the_mind(chat, mind, ear):
     plain = SAID.scenario.model_copy(update={"persona": None})
     bare = Dialogue(scenario=plain, turns=SAID.turns)
-    user = LearnedUser(chat, mind, max_reply_tokens=24)
+    user = LearnedUser(chat, mind, ear, max_reply_tokens=24)
     mixed = user.reply([SAID, bare], [1, 2])
     assert mixed[0] == user.reply([SAID], [1])[0]
     assert mixed[1] == LearnedUser(chat, max_reply_tokens=24).reply([bare], [2])[0]

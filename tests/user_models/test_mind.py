@@ -13,23 +13,28 @@ from persuade_env.protocols import persuader_view
 from persuade_env.scenarios import load_corpus
 from tests.helpers import felt, scenario
 from user_models.mind import FEATURES, FILE, LARGEST_STEP, Mind, features, read_mind
-from user_models.mind_training import fit_mind
+from user_models.mind_training import MindSettings, fit_mind
+from user_models.mirror import mirrored
 
 EMBED = Embedder()
 
 
-@pytest.fixture(scope="module")
-def mind():
-    return fit_mind(load_corpus("train"), seed=0, embed=EMBED)
+def deaf(dialogues):
+    """An ear that hears the same in everything."""
+    return np.ones((len(dialogues), 1))
 
 
 @pytest.fixture(scope="module")
 def unseen():
-    return load_corpus("validation")
+    return load_corpus("validation")[::2]
 
 
-def step(mind, dialogue):
-    return float(mind.step(features(dialogue, EMBED)[None])[0])
+@pytest.fixture(scope="module")
+def step(ear):
+    def one_step(dialogue):
+        return float(mind.step(features(dialogue, EMBED)[None], ear([dialogue]))[0])
+
+    return one_step
 
 
 def after(record, *responses):
@@ -40,9 +45,11 @@ def after(record, *responses):
     return dialogue.extended(PersuaderTurn(response=responses[-1]))
 
 
-def recorded_steps(mind, records, quality):
+def recorded_steps(step, records, quality):
     return [
-        step(mind, Dialogue(scenario=record.scenario, turns=recorded.turns[: place + 1]))
+        step(
+            Dialogue(scenario=record.dialogue(recorded).scenario, turns=recorded.turns[: place + 1])
+        )
         for record in records
         for recorded in record.dialogues
         if recorded.quality == quality
@@ -51,25 +58,25 @@ def recorded_steps(mind, records, quality):
     ]
 
 
-def test_competent_turns_move_it_and_poor_ones_cost(mind, unseen):
-    competent = recorded_steps(mind, unseen, "competent")
-    poor = recorded_steps(mind, unseen, "poor")
-    assert np.mean(competent) > 0.3
+def test_competent_turns_move_it_and_poor_ones_cost(step, unseen):
+    competent = recorded_steps(step, unseen, "competent")
+    poor = recorded_steps(step, unseen, "poor")
+    assert np.mean(competent) > 0.2
     assert np.mean(poor) < 0.0
 
 
 @pytest.mark.parametrize("name", ["silent", "naive", "flattering", "off-topic"])
-def test_no_control_gains_on_average(mind, unseen, name):
+def test_no_control_gains_on_average(step, unseen, name):
     control = CONTROLS[name]()
     moved = []
     for record in unseen:
         dialogue = Dialogue(scenario=record.scenario)
         (reply,) = control.act([persuader_view(dialogue)], [0])
-        moved.append(step(mind, dialogue.extended(reply.turn)))
+        moved.append(step(dialogue.extended(reply.turn)))
     assert np.mean(moved) < 0.0
 
 
-def test_more_concerns_answered_move_it_more(mind, unseen):
+def test_more_concerns_answered_move_it_more(step, unseen):
     gains = []
     for share in (0.0, 0.5, 1.0):
         total = []
@@ -79,37 +86,37 @@ def test_more_concerns_answered_move_it_more(mind, unseen):
             said += ["Let us talk about the weather, it rained again."] * (
                 len(concerns) - len(said)
             )
-            total.append(sum(step(mind, after(record, *said[: n + 1])) for n in range(len(said))))
+            total.append(sum(step(after(record, *said[: n + 1])) for n in range(len(said))))
         gains.append(np.mean(total))
     assert gains[0] < 0 < gains[1] < gains[2]
 
 
-def test_a_repeated_reason_is_worth_less(mind, unseen):
-    first = [step(mind, after(r, r.persona.concerns[0].settled_by)) for r in unseen]
-    again = [step(mind, after(r, *[r.persona.concerns[0].settled_by] * 2)) for r in unseen]
+def test_a_repeated_reason_is_worth_less(step, unseen):
+    first = [step(after(r, r.persona.concerns[0].settled_by)) for r in unseen]
+    again = [step(after(r, *[r.persona.concerns[0].settled_by] * 2)) for r in unseen]
     assert np.mean(again) < np.mean(first) - 0.5
 
 
-def test_stubbornness_damps_a_good_reason(mind, unseen):
+def test_stubbornness_damps_a_good_reason(step, unseen):
     def moved(stubbornness):
         changed = []
         for record in unseen:
             persona = record.persona.model_copy(update={"stubbornness": stubbornness})
             changed.append(record.model_copy(update={"persona": persona}))
-        return np.mean(recorded_steps(mind, changed, "competent"))
+        return np.mean(recorded_steps(step, changed, "competent"))
 
     assert moved(1.0) < moved(0.5) < moved(0.0)
 
 
-def test_it_hears_what_is_said_and_nothing_else(mind):
+def test_it_hears_what_is_said_and_nothing_else(mind, ear, step):
     plain = Dialogue(scenario=scenario()).extended(PersuaderTurn(response="I'll lend you a tent."))
     loaded = Dialogue(scenario=scenario()).extended(
         PersuaderTurn(analysis="he has no tent", strategy="gift", response="I'll lend you a tent.")
     )
     assert np.array_equal(features(plain, EMBED), features(loaded, EMBED))
     said = [after_attitude(attitude) for attitude in (2.0, 5.0)]
-    assert step(mind, said[0]) == step(mind, said[1])
-    (low, _), (high, _) = mind.hear(said, [0, 0], EMBED)
+    assert step(said[0]) == step(said[1])
+    (low, _), (high, _) = mind.hear(said, [0, 0], EMBED, ear)
     assert high - low == pytest.approx(3.0)
 
 
@@ -138,52 +145,83 @@ def test_nobody_ends_where_the_corpus_never_does(mind):
 
 def test_a_step_is_bounded_whatever_the_features(mind):
     wild = np.full((2, len(FEATURES)), [[100.0], [-100.0]])
-    assert set(np.abs(mind.step(wild))) == {LARGEST_STEP}
+    still = np.zeros((2, len(mind.hearing_weights)))
+    assert set(np.abs(mind.step(wild, still))) == {LARGEST_STEP}
 
 
 def test_a_step_is_the_same_to_the_bit_at_any_width(mind):
-    heard = np.random.default_rng(0).normal(size=(64, len(FEATURES)))
-    together = mind.step(heard)
+    rng = np.random.default_rng(0)
+    reasons = rng.normal(size=(64, len(FEATURES)))
+    heard = rng.normal(size=(64, len(mind.hearing_weights)))
+    together = mind.step(reasons, heard)
     for width in range(1, 64):
-        assert np.array_equal(mind.step(heard[:width]), together[:width])
+        assert np.array_equal(mind.step(reasons[:width], heard[:width]), together[:width])
 
 
-def test_decisions_are_drawn_at_the_rate_that_is_meant(mind, unseen):
+def test_reasons_for_a_goal_are_reasons_against_its_negation(mind, unseen):
+    for record in unseen:
+        for recorded in record.dialogues:
+            said = record.dialogue(recorded, until=3)
+            turned = Dialogue(scenario=mirrored(said.scenario), turns=said.turns)
+            for one, other in zip(features(said, EMBED), features(turned, EMBED), strict=True):
+                assert one == pytest.approx(-other, abs=1e-12)
+    assert mind.reasons(np.zeros((1, len(FEATURES))))[0] == 0.0
+
+
+def test_how_it_is_said_can_only_cost(mind, ear, unseen):
+    heard = ear([r.dialogue(d, until=1) for r in unseen for d in r.dialogues])
+    costs = mind.displeasure(heard)
+    assert costs.max() <= 0.0
+    assert costs.min() < -0.1
+    assert (costs == 0.0).mean() > 0.3
+
+
+def test_words_in_no_order_displease(mind, ear, unseen):
+    rng = np.random.default_rng(3)
+    said, scrambled = [], []
+    for record in unseen:
+        first = record.dialogue(record.dialogues[0], until=1)
+        words = " ".join(rng.permutation(first.turns[0].response.split()))
+        said.append(first)
+        scrambled.append(Dialogue(scenario=first.scenario).extended(PersuaderTurn(response=words)))
+    difference = mind.displeasure(ear(scrambled)) - mind.displeasure(ear(said))
+    assert difference.mean() < -0.05
+
+
+def test_decisions_are_drawn_at_the_rate_that_is_meant(mind, ear, step, unseen):
     dialogue = after(unseen[0], "Hurry up.", "You are wasting my time.")
     dialogue = Dialogue(
         scenario=dialogue.scenario,
         turns=(dialogue.turns[0], felt(1.5), dialogue.turns[2]),
     )
-    drawn = mind.hear([dialogue] * 2000, list(range(2000)), EMBED)
+    drawn = mind.hear([dialogue] * 500, list(range(500)), EMBED, ear)
     attitude = drawn[0][0]
-    meant = mind.end_probabilities(
-        attitude, step(mind, dialogue), unseen[0].persona.stubbornness, 2
-    )[Decision.REFUSE]
+    meant = mind.end_probabilities(attitude, step(dialogue), unseen[0].persona.stubbornness, 2)[
+        Decision.REFUSE
+    ]
     found = np.mean([decision is Decision.REFUSE for _, decision in drawn])
     assert 0.02 < meant < 0.98
-    assert found == pytest.approx(meant, abs=0.04)
+    assert found == pytest.approx(meant, abs=0.08)
 
 
 def test_known_weights_are_found_again():
     """Attitudes made by a known rule, in place of the recorded ones."""
-    truth = dict.fromkeys(FEATURES, 0.0) | {"settles": 2.0, "worsens": -1.0}
+    truth = dict.fromkeys(FEATURES, 0.0)
+    truth |= {"settles_over_worsens": 2.0, "settles_what_was_voiced": 1.0}
     weights = np.asarray(list(truth.values()))
     records = []
     for record in load_corpus("train"):
         dialogues = []
         for recorded in record.dialogues:
-            turns, attitude = list(recorded.turns), record.initial_attitude
+            met = record.dialogue(recorded).scenario
+            turns, attitude = list(recorded.turns), met.initial_attitude
             for place in range(1, len(turns), 2):
-                said = Dialogue.model_construct(
-                    scenario=record.scenario, turns=tuple(recorded.turns[:place])
-                )
+                said = Dialogue.model_construct(scenario=met, turns=tuple(recorded.turns[:place]))
                 attitude += float(features(said, EMBED) @ weights)
                 turns[place] = turns[place].model_copy(update={"attitude": attitude})
             dialogues.append(recorded.model_copy(update={"turns": tuple(turns)}))
         records.append(record.model_copy(update={"dialogues": tuple(dialogues)}))
-    from user_models.mind_training import MindSettings
-
-    mind = fit_mind(records, 0, settings=MindSettings(fruitless_share=0.0), embed=EMBED)
+    mind = fit_mind(records, 0, settings=MindSettings(fruitless_share=0.0), embed=EMBED, ear=deaf)
     assert mind.fit["step_correlation"] > 0.98
     assert mind.fit["stretch"] == pytest.approx(1.0, abs=0.05)
 
@@ -205,10 +243,10 @@ def test_a_mind_is_read_back_and_an_old_one_is_refused(mind, tmp_path):
 def test_two_scenarios_are_needed_and_a_missing_kind_of_ending_is_fine():
     records = load_corpus("train")
     with pytest.raises(UserModelError, match="at least two scenarios"):
-        fit_mind(records[:1], seed=0, embed=EMBED)
+        fit_mind(records[:1], seed=0, embed=EMBED, ear=deaf)
     friendly = [r.model_copy(update={"dialogues": r.dialogues[:1]}) for r in records[:8]]
     friendly = [r for r in friendly if r.dialogues[0].turns[-1].decision is Decision.ACCEPT]
-    mind = fit_mind(friendly, seed=0, embed=EMBED)
+    mind = fit_mind(friendly, seed=0, embed=EMBED, ear=deaf)
     assert isinstance(mind, Mind)
     assert set(mind.ending_classes) == {"accept", "continue"}
     assert mind.end_probabilities(1.0, -1.0, 0.5, 3)[Decision.REFUSE] == 0

@@ -5,6 +5,11 @@ and `full_info.csv` (one row per participant; `B6` dollars given, traits, demogr
 dialogue becomes a scenario of its own, because its persuadee is a person of their own. Units
 of one side in a row are one turn. Whether the persuadee gave money afterwards is the
 dialogue's `outcome_label`; attitudes and decisions are not told. Empty units are left out.
+
+Nor is it told what a person worried about. `CONCERNS` are written for this suite, from general
+knowledge of what strangers asked for a donation commonly say: the same for everybody, not read
+from these dialogues or their outcomes. So are the stubbornness, 0.5, and the initial attitude,
+the middle of the scale: half of the people are known to give. Only traits are a person's own.
 """
 
 from __future__ import annotations
@@ -15,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from persuade_env.dialogue import (
+    NEUTRAL_ATTITUDE,
+    Concern,
     Persona,
     PersuadeeTurn,
     PersuaderTurn,
@@ -35,6 +42,46 @@ _TRAITS = {
     "neurotic.x": "neurotic",
     "open.x": "open",
 }
+CONCERNS = (
+    Concern(
+        id="arrives",
+        text="I don't know how much of the money really reaches the children.",
+        settled_by="what share of each dollar goes to the children, and who checks the accounts",
+        worsened_by="vague promises about doing good, or getting angry at the question",
+    ),
+    Concern(
+        id="charity",
+        text="I don't know this charity, or you.",
+        settled_by="who Save the Children is, how long it exists, where it works, its website",
+        worsened_by="telling me to just trust you",
+    ),
+    Concern(
+        id="money",
+        text="Money is short, and this payment is small enough as it is.",
+        settled_by="that a few cents out of the payment are enough and help, any amount I choose",
+        worsened_by="asking for all of the payment or for more than I offered",
+    ),
+    Concern(
+        id="elsewhere",
+        text="I already give to other causes, closer to home.",
+        settled_by="that it helps children in this country too, or comes on top of what I do",
+        worsened_by="saying that my own cause matters less",
+    ),
+    Concern(
+        id="difference",
+        text="What would my few cents change?",
+        settled_by="what a small sum buys a child: food, medicine, school; many small gifts add up",
+        worsened_by="huge numbers of suffering children and guilt",
+    ),
+    Concern(
+        id="later",
+        text="I'd rather look it up first and decide later.",
+        settled_by="that it is easy and safe now: taken from the payment, with nothing to fill in",
+        worsened_by="pressing me to say yes at once",
+    ),
+)
+"""What anybody may hold against it; see above."""
+
 _NOTABLE = 0.75  # points away from the middle of the 1-to-5 scale
 
 
@@ -73,7 +120,12 @@ def _record(
         persuader="Persuader",
         persuadee="Donor",
         goal="persuade Donor to give part of the payment to Save the Children",
-        persona=Persona(traits=_traits(person), stubbornness=0.5),
+        persona=Persona(
+            traits=_traits(person),
+            stubbornness=0.5,
+            initial_attitude=NEUTRAL_ATTITUDE,
+            concerns=CONCERNS,
+        ),
         dialogues=(
             RecordedDialogue(id="dialog", turns=turns, outcome_label=float(person["B6"] or 0) > 0),
         ),

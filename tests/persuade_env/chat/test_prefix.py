@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from persuade_env.chat.llama import Llama
 from persuade_env.chat.prefix import PrefixCache
 from persuade_env.chat.transformers import (
     TransformersChat,
@@ -57,10 +58,10 @@ def test_pieces_end_after_the_first_message_and_where_replies_begin(tokenizer, m
 def test_logits_are_the_model_s(exact, mark, marked):
     text = [*range(100, 130), *mark, *range(500, 520), *mark, *range(900, 980), *mark]
     prompts = [text[:n] for n in (1, 30, 33, 40, 136, len(text))]
-    cache = PrefixCache(exact, mark if marked else ())
+    cache = PrefixCache(Llama(exact), mark if marked else ())
     for _ in range(2):  # cold, then warm
         kept, logits = cache.prefill(prompts, 150)
-        assert kept.get_seq_length() == len(text)
+        assert kept.length == len(text)
         for prompt, found in zip(prompts, logits, strict=True):
             with torch.inference_mode():
                 expected = exact(torch.tensor([prompt])).logits[0, -1]
@@ -72,7 +73,7 @@ def test_a_warm_cache_gives_the_bits_of_a_cold_one(chat, tokenizer, mark):
     assert len(chat._prefixes) >= 5
     for number, (messages, reply) in enumerate(warm):
         cold = TransformersChat(chat.model, tokenizer, fast=False)
-        cold._prefixes = PrefixCache(chat.model, mark)
+        cold._prefixes = PrefixCache(chat._prefixes.model, mark)
         (again,) = cold.generate([messages], [number], max_reply_tokens=24)
         assert again.token_ids == reply.token_ids
         assert again.logprobs == reply.logprobs
@@ -80,13 +81,14 @@ def test_a_warm_cache_gives_the_bits_of_a_cold_one(chat, tokenizer, mark):
 
 def test_a_prompt_is_read_the_same_beside_others(chat):
     one, other = list(range(200, 500)), list(range(700, 1100))
-    _, alone = PrefixCache(chat.model).prefill([one], 310)
-    _, together = PrefixCache(chat.model).prefill([other, one, other], 420)
+    model = Llama(chat.model)
+    _, alone = PrefixCache(model).prefill([one], 310)
+    _, together = PrefixCache(model).prefill([other, one, other], 420)
     np.testing.assert_array_equal(alone[0].float().numpy(), together[1].float().numpy())
 
 
 def test_a_known_beginning_is_not_read_again(chat, mark, monkeypatch):
-    cache = PrefixCache(chat.model, mark)
+    cache = PrefixCache(Llama(chat.model), mark)
     read = []
     forward = PrefixCache._forward
 
@@ -107,10 +109,10 @@ def test_memory_stays_within_its_bound(chat, mark):
     def prompt(start):
         return [*range(start, start + 40), *mark, *range(start, start + 40), *mark]
 
-    cache = PrefixCache(chat.model, mark)
+    cache = PrefixCache(Llama(chat.model), mark)
     cache.prefill([prompt(100)], 100)
     needed, pieces = cache._bytes, len(cache)
-    tight = PrefixCache(chat.model, mark, max_bytes=needed - 1)
+    tight = PrefixCache(Llama(chat.model), mark, max_bytes=needed - 1)
     for start in range(100, 600, 100):
         tight.prefill([prompt(start)], 100)
         assert tight._bytes == sum(piece.nbytes for piece in tight._kept.values()) < needed

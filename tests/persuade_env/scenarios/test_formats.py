@@ -25,6 +25,9 @@ def test_persuasion_for_good_with_donations_and_traits():
     gave = [record.dialogues[0].outcome_label for record in records]
     assert sum(bool(one) for one in gave) / len(gave) == pytest.approx(0.54, abs=0.02)
     assert all(record.persona and record.persona.traits for record in records)
+    # What nobody was asked is the same for all, so it can't carry the outcome.
+    assert len({record.persona.concerns for record in records if record.persona}) == 1
+    assert {record.initial_attitude for record in records} == {4.0}
 
 
 @needs_data

@@ -1,0 +1,120 @@
+"""What a language model makes of a persuader's turn, as numbers: the mind's ear.
+
+A chat model of this size can't say how far a turn would move somebody, but it hears much of it:
+on scenarios that it was not fitted to, a linear map of its hidden states at the end of the
+persuader's turn foresees the recorded steps far better than similarities of static
+embeddings do (`docs/user-models.md`). It hears the words alone: no attitude, decision or tone of an
+earlier turn, so that a dialogue which went well does not move by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from persuade_env.chat.embedded import EMBEDDED
+from persuade_env.dialogue import Dialogue, PersuaderTurn
+from persuade_env.protocols import Message
+from persuade_env.turn_format import one_line
+
+if TYPE_CHECKING:
+    from persuade_env.chat.prefix import PrefixCache
+
+SILENCE = "(says nothing)"
+"""What the persuadee hears when the persuader's response is empty."""
+
+PATIENCE = 1200
+"""Bytes of a response that are listened to, some 200 words. Nobody hears out a speech of
+ten thousand letters, and it must not push everything else out of a model's context."""
+
+DEPTH = 0.5
+"""Share of the model's layers that it listens with. Of SmolLM2-135M's 30, those about the middle
+foresaw steps best; the last ones are busy with the next token."""
+
+
+def heard_words(response: str) -> str:
+    """What reaches a learned user of a response: one line, not too long, silence as such."""
+    spoken = one_line(response).encode()[:PATIENCE].decode(errors="ignore")
+    return spoken or SILENCE
+
+
+def heard_messages(dialogue: Dialogue) -> list[Message]:
+    """The dialogue as the ear reads it: who the persuadee is and what was said."""
+    scenario = dialogue.scenario
+    lines = [
+        f"You are {scenario.persuadee}, talking with {scenario.persuader}.",
+        one_line(scenario.background),
+        f"{scenario.persuader}'s aim: {one_line(scenario.goal)}.",
+    ]
+    if persona := scenario.persona:
+        lines.append(f"You are {', '.join(persona.traits)}. Stubborn: {persona.stubbornness:.1f}.")
+        lines += [
+            f"You worry: {one_line(concern.text)} It would help: {one_line(concern.settled_by)}. "
+            f"It would hurt: {one_line(concern.worsened_by)}."
+            for concern in persona.concerns
+        ]
+    messages: list[Message] = [{"role": "system", "content": "\n".join(lines)}]
+    for turn in dialogue.turns:
+        role = "user" if isinstance(turn, PersuaderTurn) else "assistant"
+        messages.append({"role": role, "content": heard_words(turn.response)})
+    return messages
+
+
+class Ear:
+    """Hidden states of a language model that isn't fine-tuned, at the end of a persuader's turn.
+
+    Each dialogue is read alone and in pieces that its token ids alone decide, so what is heard
+    does not depend on what else is heard beside it, nor on what was heard before.
+
+    Args:
+        model: any causal language model; a Llama-like one on a CPU reads what it knows only once.
+        max_prefix_bytes: memory for what was read.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, *, max_prefix_bytes: int = 384 * 2**20) -> None:
+        from persuade_env.chat.llama import Llama
+        from persuade_env.chat.prefix import PrefixCache
+        from persuade_env.chat.transformers import reply_mark
+
+        self._tokenizer = tokenizer
+        self._depth = max(1, round(DEPTH * model.config.get_text_config().num_hidden_layers))
+        self._model: Any = None
+        self._prefixes: PrefixCache | None = None
+        if Llama.supports(model):
+            listening, mark = Llama(model, self._depth), reply_mark(tokenizer)
+            self._prefixes = PrefixCache(listening, mark, max_bytes=max_prefix_bytes)
+        else:
+            self._model = model.eval()
+
+    @classmethod
+    def load(cls, base: str = EMBEDDED) -> Ear:
+        """The ear that `base` gives.
+
+        Raises:
+            ChatError: if there is no such model.
+        """
+        from persuade_env.chat.transformers import load_model, load_tokenizer
+
+        return cls(load_model(base), load_tokenizer(base))
+
+    def __call__(self, dialogues: Sequence[Dialogue]) -> np.ndarray:
+        """What is heard at the end of each dialogue, (n, hidden size), rows of length 1."""
+        return np.stack([self._hear(dialogue) for dialogue in dialogues])
+
+    def _hear(self, dialogue: Dialogue) -> np.ndarray:
+        import torch
+
+        from persuade_env.chat.transformers import encode_chat
+
+        ids = encode_chat(self._tokenizer, heard_messages(dialogue))
+        with torch.inference_mode():
+            if self._prefixes is not None:
+                _, hidden = self._prefixes.prefill([ids], len(ids))
+            else:
+                inputs = torch.tensor([ids], device=self._model.device)
+                found = self._model(inputs, output_hidden_states=True, use_cache=False)
+                hidden = found.hidden_states[self._depth][:, -1]
+            heard: np.ndarray = hidden[0].double().cpu().numpy()
+        return heard / np.linalg.norm(heard)
