@@ -20,7 +20,7 @@ from persuade_env.protocols import persuader_view
 class SFTSettings:
     """How the SFT persuader is trained."""
 
-    epochs: int = 2
+    epochs: int = 1
     lora: LoraSettings = field(default_factory=LoraSettings)
 
 

@@ -32,8 +32,8 @@ from user_models.mind_training import MindSettings, fit_mind
 class UserModelSettings:
     """How the learned user is trained."""
 
-    epochs: int = 2
-    """Each pass rounds half attitudes anew."""
+    epochs: int = 1
+    """Passes over the dialogues; each rounds half attitudes anew."""
     mind: MindSettings | None = field(default_factory=MindSettings)
     """How the mind is fitted; None to let the language model write its own attitude."""
     lora: LoraSettings = field(

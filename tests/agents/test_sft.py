@@ -10,11 +10,12 @@ from tests.helpers import scenario
 def test_the_loss_sees_competent_persuader_turns_in_the_format(tokenizer):
     records = load_corpus("train")[:5]
     examples = sft_examples(records, tokenizer)
-    assert len(examples) == 5
-    for record, example in zip(records, examples, strict=True):
+    competent = [one for r in records for one in r.dialogues if one.quality == "competent"]
+    assert len(competent) == 10
+    for recorded, example in zip(competent, examples, strict=True):
         kept = tokenizer.decode([label for label in example.labels if label != IGNORED])
         turns = [parse_turn(text) for text in kept.split("<|im_end|>") if text.strip()]
-        expected = [t for t in record.dialogues[0].turns if isinstance(t, PersuaderTurn)]
+        expected = [t for t in recorded.turns if isinstance(t, PersuaderTurn)]
         assert [t.response for t in turns] == [t.response for t in expected]
 
 

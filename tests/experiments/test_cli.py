@@ -80,7 +80,7 @@ def test_a_scenario_file_is_checked(tmp_path, persuade):
     assert done.returncode == 1
     assert "line 2: field goal: missing" in done.stdout
     path.write_text(load_corpus()[0].model_dump_json() + "\n")
-    assert "1 scenarios, 2 dialogues: all fine" in persuade("scenarios", "check", path).stdout
+    assert "1 scenarios, 3 dialogues: all fine" in persuade("scenarios", "check", path).stdout
 
 
 def test_a_person_plays_the_persuader(persuade):

@@ -20,7 +20,9 @@ FIRST = PersuaderTurn(response="I could lend you a tent.")
 def test_only_words_are_heard(ear):
     last = PersuaderTurn(response="It keeps dry.")
     one, other = (
-        dialogue(FIRST, felt(attitude, tone=tone, response="Does it leak?"), last)
+        dialogue(
+            FIRST, felt(attitude, response="Does it leak?").model_copy(update={"tone": tone}), last
+        )
         for attitude, tone in ((2.0, "angry"), (6.0, "warm"))
     )
     assert np.array_equal(ear([one]), ear([other]))

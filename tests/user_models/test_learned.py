@@ -136,7 +136,7 @@ def trained(example, tokenizer):
 def test_only_the_persuadee_is_learned(examples, tokenizer):
     records = load_corpus("train")[:6]
     persuaders = {t.response for r in records for d in r.dialogues for t in d.turns[::2]}
-    assert len(examples) == 6 * 2 * 4
+    assert len(examples) == 6 * 3 * 4
     for example in examples:
         text = trained(example, tokenizer)
         assert text[0] in "1234567"

@@ -30,7 +30,7 @@ def unseen():
 
 
 @pytest.fixture(scope="module")
-def step(ear):
+def step(mind, ear):
     def one_step(dialogue):
         return float(mind.step(features(dialogue, EMBED)[None], ear([dialogue]))[0])
 
