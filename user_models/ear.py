@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from persuade_env.chat.embedded import EMBEDDED
-from persuade_env.dialogue import Dialogue, PersuaderTurn
+from persuade_env.dialogue import Dialogue, PersuaderTurn, Scenario
 from persuade_env.protocols import Message
 from persuade_env.turn_format import one_line
 
@@ -40,9 +40,8 @@ def heard_words(response: str) -> str:
     return spoken or SILENCE
 
 
-def heard_messages(dialogue: Dialogue) -> list[Message]:
-    """The dialogue as the ear reads it: who the persuadee is and what was said."""
-    scenario = dialogue.scenario
+def situation(scenario: Scenario) -> list[str]:
+    """What a learned user is told of itself before anything else, line by line."""
     lines = [
         f"You are {scenario.persuadee}, talking with {scenario.persuader}.",
         one_line(scenario.background),
@@ -50,6 +49,14 @@ def heard_messages(dialogue: Dialogue) -> list[Message]:
     ]
     if persona := scenario.persona:
         lines.append(f"You are {', '.join(persona.traits)}. Stubborn: {persona.stubbornness:.1f}.")
+    return lines
+
+
+def heard_messages(dialogue: Dialogue) -> list[Message]:
+    """The dialogue as the ear reads it: who the persuadee is and what was said."""
+    scenario = dialogue.scenario
+    lines = situation(scenario)
+    if persona := scenario.persona:
         lines += [
             f"You worry: {one_line(concern.text)} It would help: {one_line(concern.settled_by)}. "
             f"It would hurt: {one_line(concern.worsened_by)}."

@@ -81,7 +81,7 @@ def recorded_turns(
                 if isinstance(turn, PersuadeeTurn) and turn.attitude is not None and index:
                     said = record.dialogue(recorded, until=index)
                     places.append((record.id, recorded, turn.attitude, turn.decision, said))
-    replies = _ask(
+    replies = ask(
         user_model,
         [said for *_, said in places],
         [derive_seed(seed, "recorded", index) for index in range(len(places))],
@@ -135,7 +135,7 @@ def script_gains(
             said = PersuaderTurn(response=scripts[index].responses[turn])
             dialogues[index] = dialogues[index].extended(said)
         seeds = [derive_seed(seed, scripts[index].scenario.id, turn) for index in running]
-        replies = _ask(user_model, [dialogues[index] for index in running], seeds, progress)
+        replies = ask(user_model, [dialogues[index] for index in running], seeds, progress)
         for index, reply in zip(running, replies, strict=True):
             if reply.turn is None:
                 failed.add(index)
@@ -218,12 +218,13 @@ def answering_scripts(scenarios: Sequence[Scenario], share: float) -> list[Scrip
     return scripts
 
 
-def _ask(
+def ask(
     user_model: UserModel,
     dialogues: Sequence[Dialogue],
     seeds: Sequence[int],
     progress: Progress,
 ) -> list[UserReply]:
+    """The user model's replies to these dialogues, as it hears them, some at a time."""
     replies: list[UserReply] = []
     for start in range(0, len(dialogues), _BATCH):
         part = slice(start, start + _BATCH)

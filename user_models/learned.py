@@ -28,7 +28,7 @@ from persuade_env.errors import UserModelError
 from persuade_env.protocols import Completion, Message, StopReason, Usage, UserReply
 from persuade_env.seeding import derive_seed
 from persuade_env.turn_format import one_line, whole_sentences
-from user_models.ear import SILENCE, Ear, heard_words
+from user_models.ear import SILENCE, Ear, heard_words, situation
 from user_models.mind import Mind, has_concerns, read_mind
 
 if TYPE_CHECKING:
@@ -46,13 +46,8 @@ def user_messages(dialogue: Dialogue) -> list[Message]:
     are left out.
     """
     scenario = dialogue.scenario
-    lines = [
-        f"You are {scenario.persuadee}, talking with {scenario.persuader}.",
-        one_line(scenario.background),
-        f"{scenario.persuader}'s aim: {one_line(scenario.goal)}.",
-    ]
+    lines = situation(scenario)
     if persona := scenario.persona:
-        lines.append(f"You are {', '.join(persona.traits)}. Stubborn: {persona.stubbornness:.1f}.")
         lines += [
             f"You worry: {one_line(concern.text)} It would help: {one_line(concern.settled_by)}"
             for concern in persona.concerns

@@ -6,7 +6,7 @@ answered; `experiments.realism` puts intervals to it and says what passes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from persuade_env.dialogue import (
@@ -19,16 +19,12 @@ from persuade_env.dialogue import (
 )
 from persuade_env.embedding import Embedder
 from persuade_env.errors import UserModelError
-from persuade_env.protocols import UserModel, UserReply, user_view
+from persuade_env.protocols import UserModel, UserReply
 from persuade_env.seeding import derive_seed
 from user_models.ear import Ear
+from user_models.fidelity import Progress, ask
 from user_models.learned import LearnedUser
 from user_models.mind import Mind, has_concerns
-
-Progress = Callable[[int], None]
-"""Told how many replies were just asked for."""
-
-_BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -128,7 +124,7 @@ def forced_replies(
         if isinstance(turn, PersuadeeTurn) and index
     ]
     seeds = [derive_seed(seed, "forced", index) for index in range(len(places))]
-    replies = _ask(user_model, [said for *_, said in places], seeds, progress)
+    replies = ask(user_model, [said for *_, said in places], seeds, progress)
     found = [
         ForcedReply(scenario, turn, reply.turn, said.attitude)
         for (scenario, turn, said), reply in zip(places, replies, strict=True)
@@ -169,7 +165,7 @@ def followed(
         ]
         contexts = [courses[index].heard(answers[index]) for index in running]
         seeds = [derive_seed(seed, "followed", courses[index].name, turn) for index in running]
-        replies = _ask(user_model, contexts, seeds, progress)
+        replies = ask(user_model, contexts, seeds, progress)
         for index, reply in zip(running, replies, strict=True):
             if reply.turn is None or reply.turn.attitude is None:
                 failed.add(index)
@@ -232,18 +228,3 @@ class _Course:
             next(decisions, Decision.CONTINUE),
             " ".join(turn.response for turn in self.recorded.turns if turn.role == "persuadee"),
         )
-
-
-def _ask(
-    user_model: UserModel,
-    dialogues: Sequence[Dialogue],
-    seeds: Sequence[int],
-    progress: Progress,
-) -> list[UserReply]:
-    replies: list[UserReply] = []
-    for start in range(0, len(dialogues), _BATCH):
-        part = slice(start, start + _BATCH)
-        views = [user_view(dialogue) for dialogue in dialogues[part]]
-        replies += user_model.reply(views, seeds[part])
-        progress(len(views))
-    return replies

@@ -1,0 +1,64 @@
+"""Options that several commands have, and what they mean."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from experiments.presets import RunSettings
+
+RUNS = Path("runs")
+RunFolder = Annotated[Path, typer.Option("--out", help="The run's folder.", show_default=False)]
+Preset = Annotated[str, typer.Option(help="Settings by name: default, smoke.")]
+Seed = Annotated[int, typer.Option(help="Of everything that is drawn.")]
+Scenarios = Annotated[
+    Path | None,
+    typer.Option(help="A scenario file to train and test on in place of the shipped corpus."),
+]
+
+
+def run_folder(folder: Path, preset: str, seed: int, scenarios: Path | None) -> Path:
+    """Where a run goes that names no folder: runs of other settings don't share one."""
+    if folder != Path():
+        return folder
+    parts = [preset, scenarios.stem if scenarios else "", str(seed) if seed else ""]
+    return RUNS / "-".join(part for part in parts if part)
+
+
+def run_settings(preset: str, seed: int, scenarios: Path | None) -> RunSettings:
+    """The preset's, with seed and scenario file.
+
+    Raises:
+        UnknownNameError: if there is no such preset.
+    """
+    from experiments import presets
+
+    file = None if scenarios is None else str(scenarios)
+    return replace(presets.preset(preset), seed=seed, scenarios=file)
+
+
+def names_in(text: str) -> list[str]:
+    """The names in a comma-separated list."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise typer.BadParameter("name at least one")
+    return names
+
+
+def quiet() -> None:
+    """Keeps libraries from writing over the progress bars."""
+    import logging
+    import warnings
+
+    import datasets
+    import transformers
+
+    datasets.disable_progress_bars()
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
