@@ -125,7 +125,7 @@ def fit_mind(
     displeasure = np.minimum(0.0, left - tolerated)
 
     felt = steps[recorded]
-    stretch = _stretch(reasons[recorded], displeasure[recorded], float(felt.std()))
+    stretch = stretch_to(float(felt.std()), reasons[recorded], displeasure[recorded])
     unseen = stretch * reasons[recorded] + displeasure[recorded]
     classes, coefficients, offsets = _fit_ending(real, unseen)
     return Mind(
@@ -186,7 +186,7 @@ def _folds(rows: Sequence[_Heard]) -> list[tuple[np.ndarray, np.ndarray]]:
     return list(GroupKFold(min(_FOLDS, len(set(groups)))).split(groups, groups=groups))
 
 
-def _stretch(reasons: np.ndarray, displeasure: np.ndarray, spread: float) -> float:
+def stretch_to(spread: float, reasons: np.ndarray, displeasure: np.ndarray) -> float:
     """By what reasons are multiplied so that steps have this standard deviation; at least 1."""
     variance, between = float(reasons.var()), float(np.cov(reasons, displeasure, bias=True)[0, 1])
     lacking = spread**2 - float(displeasure.var())

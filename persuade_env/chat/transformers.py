@@ -288,7 +288,7 @@ class TransformersChat:
         before = torch.cumsum(probabilities, dim=-1) - probabilities
         weights = torch.where(before < top_p, probabilities, 0.0).cpu().numpy()
         uniforms = np.array([row.next_uniform() for row in rows])
-        picks = _pick(weights, uniforms, greedy=temperature == 0)
+        picks = pick(weights, uniforms, greedy=temperature == 0)
         tokens = np.take_along_axis(candidates.cpu().numpy(), picks[:, None], axis=1)[:, 0]
         for place, row in enumerate(rows):
             if row.stop is not None:
@@ -324,7 +324,7 @@ class TransformersChat:
         )
 
 
-def _pick(weights: np.ndarray, uniforms: np.ndarray, *, greedy: bool) -> np.ndarray:
+def pick(weights: np.ndarray, uniforms: np.ndarray, *, greedy: bool) -> np.ndarray:
     """For each row an index drawn in proportion to its weights, by inverting their cumulative sum.
 
     Weights (n, k) and uniforms (n,) in [0, 1) give (n,).
@@ -342,7 +342,7 @@ def _choose(logits: torch.Tensor, row: _Row, allowed: Choice, *, greedy: bool) -
     if allowed.values:
         distances = np.abs(np.asarray(allowed.values) - np.dot(options, allowed.values))
         return allowed.ids[int(distances.argmin())]
-    return allowed.ids[int(_pick(options[None], np.array([row.next_uniform()]), greedy=greedy)[0])]
+    return allowed.ids[int(pick(options[None], np.array([row.next_uniform()]), greedy=greedy)[0])]
 
 
 def load_merged(

@@ -122,6 +122,13 @@ def test_silence_is_heard_as_silence():
     assert user_messages(dialogue)[-1] == {"role": "user", "content": "(says nothing)"}
 
 
+def test_a_speech_without_end_leaves_room_for_an_answer(chat, mind, ear):
+    speech = PersuaderTurn(response="Do it. " * 2000)
+    endless = Dialogue(scenario=SAID.scenario).extended(speech)
+    (reply,) = LearnedUser(chat, mind, ear, max_reply_tokens=24).reply([endless], [0])
+    assert reply.turn is not None
+
+
 @pytest.fixture(scope="module")
 def examples(tokenizer):
     settings = UserModelSettings(epochs=4)

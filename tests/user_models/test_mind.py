@@ -13,7 +13,7 @@ from persuade_env.protocols import persuader_view
 from persuade_env.scenarios import load_corpus
 from tests.helpers import felt, scenario
 from user_models.mind import FEATURES, FILE, LARGEST_STEP, Mind, features, read_mind
-from user_models.mind_training import MindSettings, fit_mind
+from user_models.mind_training import MindSettings, fit_mind, stretch_to
 from user_models.mirror import mirrored
 
 EMBED = Embedder()
@@ -250,3 +250,14 @@ def test_two_scenarios_are_needed_and_a_missing_kind_of_ending_is_fine():
     assert isinstance(mind, Mind)
     assert set(mind.ending_classes) == {"accept", "continue"}
     assert mind.end_probabilities(1.0, -1.0, 0.5, 3)[Decision.REFUSE] == 0
+
+
+def test_reasons_are_stretched_until_steps_spread_as_people_s_do():
+    rng = np.random.default_rng(1)
+    reasons = rng.normal(0.1, 0.2, 400)
+    displeasure = np.minimum(0.0, rng.normal(-0.1, 0.3, 400) + 0.5 * reasons)
+    for spread in (0.6, 1.0):
+        stretch = stretch_to(spread, reasons, displeasure)
+        assert np.std(stretch * reasons + displeasure) == pytest.approx(spread)
+    assert stretch_to(0.01, reasons, displeasure) == 1.0
+    assert stretch_to(1.0, np.zeros(400), displeasure) == 1.0

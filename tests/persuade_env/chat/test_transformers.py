@@ -9,6 +9,7 @@ from persuade_env.chat.transformers import (
     TransformersChat,
     encode_chat,
     load_model,
+    pick,
 )
 from persuade_env.errors import ChatError
 from persuade_env.protocols import StopReason
@@ -99,3 +100,12 @@ def test_text_can_t_forge_a_message(chat, tokenizer):
 def test_a_missing_model_is_one_clear_error(tmp_path):
     with pytest.raises(ChatError, match="cannot load"):
         load_model(str(tmp_path))
+
+
+def test_tokens_are_drawn_at_the_rates_that_their_weights_mean():
+    weights = np.array([[0.5, 0.0, 0.3, 0.2]] * 1000)
+    drawn = pick(weights, np.linspace(0, 1, 1000, endpoint=False), greedy=False)
+    np.testing.assert_allclose(np.bincount(drawn) / 1000, weights[0], atol=2e-3)
+    assert set(pick(weights, np.zeros(1000), greedy=True)) == {0}
+    skewed = np.array([[0.0, 1.0], [3.0, 1.0]])  # not normalised, and each row for itself
+    assert pick(skewed, np.array([0.0, 0.74]), greedy=False).tolist() == [1, 0]

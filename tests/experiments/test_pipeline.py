@@ -1,0 +1,55 @@
+"""What a run works on, and where it goes."""
+
+from pathlib import Path
+
+import pytest
+
+from experiments.options import run_folder, run_settings
+from experiments.pipeline import RunData
+from persuade_env.errors import RunError, ScenarioError
+from persuade_env.scenarios import halves, load_corpus, split_of
+
+
+def written(records, path):
+    path.write_text("".join(record.model_dump_json() + "\n" for record in records))
+    return path
+
+
+def test_a_run_takes_the_corpus_split_by_split():
+    data = RunData.load(run_settings("default", 0, None))
+    assert data.train == load_corpus("train")
+    assert data.validation == load_corpus("validation")
+    assert data.test == load_corpus("test")[:28]
+
+
+def test_a_scenario_file_takes_the_corpus_s_place(tmp_path):
+    records = load_corpus()[:30]
+    file = written(records, tmp_path / "mine.jsonl")
+    data = RunData.load(run_settings("default", 3, file))
+    assert [*data.train, *data.validation, *data.test]
+    for split in ("train", "validation", "test"):
+        assert getattr(data, split) == [one for one in records if split_of(one) == split]
+
+
+def test_too_few_scenarios_are_refused_with_their_number(tmp_path):
+    test = [record for record in load_corpus() if split_of(record) == "test"]
+    with pytest.raises(RunError, match="0 scenarios for training and 3 for testing"):
+        RunData.load(run_settings("default", 0, written(test[:3], tmp_path / "test.jsonl")))
+    first, _ = halves(load_corpus("train"))
+    one_half = written([*first[:2], test[0]], tmp_path / "half.jsonl")
+    with pytest.raises(RunError, match="2 scenarios for training"):
+        RunData.load(run_settings("default", 0, one_half))
+    with pytest.raises(ScenarioError, match="no such file"):
+        RunData.load(run_settings("default", 0, tmp_path / "none.jsonl"))
+
+
+def test_runs_of_other_settings_go_to_other_folders():
+    named = {
+        run_folder(Path(), preset, seed, scenarios)
+        for preset in ("default", "smoke")
+        for seed in (0, 1)
+        for scenarios in (None, Path("a/mine.jsonl"))
+    }
+    assert len(named) == 8
+    assert run_folder(Path(), "default", 0, None) == Path("runs/default")
+    assert run_folder(Path("here"), "default", 1, Path("mine.jsonl")) == Path("here")
