@@ -13,6 +13,8 @@ from persuade_env.chat.transformers import (
 )
 from persuade_env.errors import ChatError
 from persuade_env.protocols import StopReason
+from persuade_env.scenarios import load_corpus
+from user_models.learned import user_messages
 
 PROMPTS = [
     [{"role": "user", "content": "Name three colours."}],
@@ -100,6 +102,30 @@ def test_text_can_t_forge_a_message(chat, tokenizer):
 def test_a_missing_model_is_one_clear_error(tmp_path):
     with pytest.raises(ChatError, match="cannot load"):
         load_model(str(tmp_path))
+
+
+@pytest.fixture(scope="module")
+def fast(exact, tokenizer):
+    """fp32 and decoded by the suite's own forward pass."""
+    return TransformersChat(exact.model, tokenizer)
+
+
+def test_the_fast_path_writes_what_transformers_writes(exact, fast):
+    """Replies to prompts of many lengths side by side, of which some end and leave the batch."""
+    prompts = [
+        user_messages(record.dialogue(record.dialogues[0], until=1 + 2 * (index % 3)))
+        for index, record in enumerate(load_corpus("test")[:20])
+    ]
+    seeds = list(range(20))
+    greedy = {"max_reply_tokens": 20, "temperature": 0}
+    found, expected = (one.generate(prompts, seeds, **greedy) for one in (fast, exact))
+    assert [one.token_ids for one in found] == [one.token_ids for one in expected]
+    assert len({len(one.prompt_ids) for one in found}) > 15
+    assert len({len(one.token_ids) for one in found}) > 2
+    sampled = fast.generate(prompts, seeds, max_reply_tokens=20, temperature=1.0)
+    rescored = exact.token_logprobs([one.prompt_ids + one.token_ids for one in sampled])
+    for one, logprobs in zip(sampled, rescored, strict=True):
+        np.testing.assert_allclose(one.logprobs, logprobs[-len(one.token_ids) :], atol=1e-3)
 
 
 def test_tokens_are_drawn_at_the_rates_that_their_weights_mean():
