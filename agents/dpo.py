@@ -15,9 +15,9 @@ from typing import Any, cast
 from agents.preferences import Preference
 from persuade_env.chat.checkpoint import adapter_paths, read_checkpoint, save_checkpoint
 from persuade_env.chat.lora import TARGET_MODULES
+from persuade_env.chat.models import load_merged, load_tokenizer
 from persuade_env.chat.precision import training_dtype
 from persuade_env.chat.scoring import read_prompt_once, score_labels_only
-from persuade_env.chat.transformers import load_merged, load_tokenizer
 from persuade_env.errors import PersuadeError
 
 

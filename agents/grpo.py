@@ -20,7 +20,8 @@ from agents.intent_to_strategy import IntentToStrategyPersuader
 from agents.prompts import persuader_messages
 from persuade_env.chat.checkpoint import adapter_paths, read_checkpoint, save_checkpoint
 from persuade_env.chat.lora import TARGET_MODULES
-from persuade_env.chat.transformers import TransformersChat, load_merged, load_tokenizer
+from persuade_env.chat.models import load_merged, load_tokenizer
+from persuade_env.chat.transformers import TransformersChat
 from persuade_env.dialogue import Dialogue, Scenario
 from persuade_env.episode import Episode, start, step
 from persuade_env.errors import PersuadeError

@@ -29,7 +29,8 @@ from agents.ppo_settings import PPOSettings
 from agents.training_state import load_state, save_state
 from persuade_env.chat.checkpoint import adapter_paths, read_checkpoint, save_checkpoint
 from persuade_env.chat.lora import TARGET_MODULES
-from persuade_env.chat.transformers import TransformersChat, load_merged, load_tokenizer
+from persuade_env.chat.models import load_merged, load_tokenizer
+from persuade_env.chat.transformers import TransformersChat
 from persuade_env.dialogue import Outcome, Scenario
 from persuade_env.episode import Episode, start, step
 from persuade_env.protocols import Persuader, UserModel, persuader_view

@@ -11,7 +11,7 @@ from agents.prompts import persuader_messages
 from persuade_env.chat.checkpoint import save_checkpoint
 from persuade_env.chat.embedded import EMBEDDED
 from persuade_env.chat.lora import Example, LoraSettings, supervised_example, train_lora
-from persuade_env.chat.transformers import load_tokenizer
+from persuade_env.chat.models import load_tokenizer
 from persuade_env.dialogue import ScenarioRecord
 from persuade_env.protocols import persuader_view
 

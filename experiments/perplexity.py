@@ -69,7 +69,8 @@ def yardstick(
     progress: Callable[[int], None] = lambda _: None,
 ) -> list[Likelihood]:
     """Of the recorded dialogues under one of `YARDSTICKS`."""
-    from persuade_env.chat.transformers import TransformersChat, load_model, load_tokenizer
+    from persuade_env.chat.models import load_model, load_tokenizer
+    from persuade_env.chat.transformers import TransformersChat
 
     tokenizer = load_tokenizer()
     if name == "untuned":

@@ -5,12 +5,14 @@
 Both sides are the embedded model, with the whole history in context, temperature 0.8, top-p 0.95
 and at most 48 new tokens a turn. Contestants, on the same scenarios: the loop that a user of
 transformers would write (each turn encodes the whole history again and calls `generate` on
-the batch), the same one dialogue at a time, and this suite's backend. Everything runs in
-one process; absolute numbers depend on the machine, ratios less so.
+the batch), the same one dialogue at a time, this suite's backend, and OpenVINO GenAI where it is
+installed (`pip install openvino-genai`; its continuous batching with prefix cache). Everything
+runs in one process; absolute numbers depend on the machine, ratios less so.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -24,12 +26,9 @@ from rich.table import Table
 
 from experiments.progress import bar
 from experiments.storage import write_json
-from persuade_env.chat.transformers import (
-    TransformersChat,
-    encode_chat,
-    load_model,
-    load_tokenizer,
-)
+from persuade_env.chat.embedded import gguf_file
+from persuade_env.chat.models import load_model, load_tokenizer
+from persuade_env.chat.transformers import TransformersChat, encode_chat
 from persuade_env.protocols import Message
 from persuade_env.scenarios import load_corpus
 from persuade_env.seeding import derive_seed
@@ -178,6 +177,40 @@ def ours(chat: TransformersChat) -> Speak:
     return speak
 
 
+def openvino(tokenizer: Any) -> Speak:
+    """OpenVINO GenAI on the same weights, in bf16.
+
+    Its prefix cache keeps what it decoded, so a dialogue that is resumed differs in the last
+    bits from one that was not interrupted: a yardstick, and no backend of this suite.
+    """
+    import openvino_genai
+
+    scheduler = openvino_genai.SchedulerConfig()
+    scheduler.cache_size = 3  # GB
+    scheduler.enable_prefix_caching = True
+    scheduler.max_num_batched_tokens = 4096
+    pipeline = openvino_genai.LLMPipeline(
+        gguf_file(), "CPU", scheduler_config=scheduler, INFERENCE_PRECISION_HINT="bf16"
+    )
+    config = openvino_genai.GenerationConfig()
+    config.max_new_tokens, config.do_sample = MAX_NEW_TOKENS, True
+    config.temperature, config.top_p = TEMPERATURE, TOP_P
+    config.apply_chat_template = False
+
+    def speak(chats: Sequence[Sequence[Message]], seed: int) -> list[tuple[str, int]]:
+        config.rng_seed = seed
+        prompts = [
+            tokenizer.apply_chat_template(list(chat), tokenize=False, add_generation_prompt=True)
+            for chat in chats
+        ]
+        texts = pipeline.generate(prompts, config).texts
+        # It tells no token counts of a batch; the end token is one more.
+        counts = (len(tokenizer(one, add_special_tokens=False)["input_ids"]) + 1 for one in texts)
+        return [(one.strip(), count) for one, count in zip(texts, counts, strict=True)]
+
+    return speak
+
+
 def share_of_limit(timed: Timed, machine: Machine, parameters: int) -> float:
     """Least time for these tokens, over the time they took.
 
@@ -223,6 +256,8 @@ def main(
         load_model(), tokenizer, max_batch=dialogues, max_prefix_bytes=2 * 2**30
     )
     found.append(converse("this suite", openings, turns, ours(chat), tokenizer))
+    if importlib.util.find_spec("openvino_genai"):
+        found.append(converse("OpenVINO GenAI", openings, turns, openvino(tokenizer), tokenizer))
     table = Table(
         title=f"bf16 GEMM {machine.gemm_flops / 1e12:.2f} Tflop/s, "
         f"memory {machine.bandwidth / 1e9:.0f} GB/s, {parameters / 1e6:.0f}M parameters",

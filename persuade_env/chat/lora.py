@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from persuade_env.chat.embedded import EMBEDDED
+from persuade_env.chat.models import load_model
 from persuade_env.chat.precision import training_dtype
 from persuade_env.chat.scoring import IGNORED, score_labels_only
-from persuade_env.chat.transformers import encode_chat, load_model
+from persuade_env.chat.transformers import encode_chat
 from persuade_env.errors import PersuadeError
 from persuade_env.protocols import Message
 

@@ -5,13 +5,9 @@ import pytest
 import torch
 
 from persuade_env.chat.llama import Llama
+from persuade_env.chat.models import load_model
 from persuade_env.chat.prefix import PrefixCache
-from persuade_env.chat.transformers import (
-    TransformersChat,
-    encode_chat,
-    load_model,
-    reply_mark,
-)
+from persuade_env.chat.transformers import TransformersChat, encode_chat, reply_mark
 
 
 def turns(chat, dialogue_length):

@@ -4,13 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from persuade_env.chat.transformers import (
-    Choice,
-    TransformersChat,
-    encode_chat,
-    load_model,
-    pick,
-)
+from persuade_env.chat.models import load_model
+from persuade_env.chat.transformers import Choice, TransformersChat, encode_chat, pick
 from persuade_env.errors import ChatError
 from persuade_env.protocols import StopReason
 from persuade_env.scenarios import load_corpus
