@@ -60,6 +60,18 @@ def test_persuader_turns_reason_choose_a_candidate_and_are_labelled():
                 assert not turn.bluff or one.quality == "poor"
 
 
+def test_bluffs_are_labelled_in_every_part_of_the_corpus():
+    for numbers in (("001", "002"), ("003", "004"), ("005", "006")):
+        bluffs = [
+            turn.bluff
+            for record, one in DIALOGUES
+            if record.id.endswith(numbers) and one.quality == "poor"
+            for turn in one.turns
+            if isinstance(turn, PersuaderTurn)
+        ]
+        assert 0.1 < sum(bluffs) / len(bluffs) < 0.4
+
+
 def test_minds_move_in_steps_and_end_as_they_feel():
     for record, one in DIALOGUES:
         assert one.turns[0].role == "persuader"
