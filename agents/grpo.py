@@ -17,10 +17,12 @@ from typing import Any, cast
 
 from agents.grpo_settings import GRPOSettings
 from agents.intent_to_strategy import IntentToStrategyPersuader
+from agents.policy import sampling_copy
 from agents.prompts import persuader_messages
 from persuade_env.chat.checkpoint import adapter_paths, read_checkpoint, save_checkpoint
 from persuade_env.chat.lora import TARGET_MODULES
 from persuade_env.chat.models import load_merged, load_tokenizer
+from persuade_env.chat.precision import training_dtype
 from persuade_env.chat.transformers import TransformersChat
 from persuade_env.dialogue import Dialogue, Scenario
 from persuade_env.episode import Episode, start, step
@@ -144,15 +146,19 @@ def make_trainer(
     wanted = settings.steps * settings.groups
     rows = [list(by_prompt)[int(rng.integers(len(by_prompt)))] for _ in range(wanted)]
     calls = 0
-    chat: TransformersChat | None = None
 
     def roll_out(prompts: list[Any], trainer: Any) -> dict[str, Any]:
-        nonlocal calls, chat
+        nonlocal calls
         training = trainer.model.training
-        chat = chat or TransformersChat(
-            trainer.model, tokenizer, fast=False, top_k=1024, max_context_tokens=4096
+        # As in `agents.ppo`: in fp32 merged weights are the same policy, and sample much faster.
+        merging = trainer.model.dtype == torch.float32
+        chat = TransformersChat(
+            sampling_copy(trainer.model) if merging else trainer.model,
+            tokenizer,
+            fast=merging,
+            top_k=1024,
+            max_context_tokens=4096,
         )
-        trainer.model.eval()
         keys = [_key(prompt) for prompt in prompts]
         count = settings.group_size
         groups = [index // count for index in range(len(keys))]
@@ -250,7 +256,7 @@ def train_grpo(
         )
 
     trainer = make_trainer(
-        load_merged(checkpoint.base, sft_adapters),
+        load_merged(checkpoint.base, sft_adapters, dtype=training_dtype()),
         load_tokenizer(checkpoint.base),
         user_model,
         scenarios,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
@@ -13,20 +15,33 @@ def _nothing() -> torch.Tensor:
     return torch.empty(0)
 
 
+@dataclass(kw_only=True)
+class Scored:
+    """What the losses need of sampled tokens, each (n_tokens,)."""
+
+    logprobs: torch.Tensor = field(default_factory=_nothing)
+    """Under the policy that sampled them."""
+    reference: torch.Tensor = field(default_factory=_nothing)
+    """Log-probabilities under the model that training began from."""
+    values: torch.Tensor = field(default_factory=_nothing)
+    advantages: torch.Tensor = field(default_factory=_nothing)
+    returns: torch.Tensor = field(default_factory=_nothing)
+
+
 @dataclass
-class Turn:
-    """One sampled persuader turn and, once scored, what the losses need of it."""
+class Turn(Scored):
+    """One sampled persuader turn; what is `Scored` of it comes later."""
 
     episode: int
     prompt_ids: tuple[int, ...]
     token_ids: tuple[int, ...]
     reward: float
-    logprobs: torch.Tensor = field(default_factory=_nothing)
-    """Of the sampled tokens under the policy that sampled them, (n_tokens,)."""
-    reference: torch.Tensor = field(default_factory=_nothing)
-    values: torch.Tensor = field(default_factory=_nothing)
-    advantages: torch.Tensor = field(default_factory=_nothing)
-    returns: torch.Tensor = field(default_factory=_nothing)
+
+
+def joined(turns: Sequence[Turn]) -> Scored:
+    """The tokens of several turns as one stretch."""
+    names = [one.name for one in fields(Scored)]
+    return Scored(**{name: torch.cat([getattr(turn, name) for turn in turns]) for name in names})
 
 
 class Policy(nn.Module):
@@ -48,30 +63,67 @@ class Policy(nn.Module):
         nn.init.zeros_(self.value_head.bias)
         self.value_head.to(model.device)
 
-    def score(self, turn: Turn) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Log-probability, value and entropy at each sampled token, each (n_tokens,), fp32."""
-        hidden, logprobs, entropy = self._forward(self.model, turn)
+    def score(self, turns: Sequence[Turn]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Log-probability, value and entropy at each sampled token, each (n_tokens,), fp32.
+
+        Args:
+            turns: a passage: each goes on from the tokens of the one before (`passages`). They
+                are read in one forward pass, and their tokens stand in the result in order.
+        """
+        hidden, logprobs, entropy = self._forward(self.model, turns)
         values = self.value_head(hidden.float()).squeeze(-1)
         return logprobs, values, entropy
 
     @torch.no_grad()
-    def reference_logprobs(self, turn: Turn) -> torch.Tensor:
-        """Log-probabilities under the model that training began from."""
+    def reference_logprobs(self, turns: Sequence[Turn]) -> torch.Tensor:
+        """Log-probabilities of a passage under the model that training began from."""
         reference = self._reference[0]
         if reference is not None:
-            return self._forward(reference, turn)[1]
+            return self._forward(reference, turns)[1]
         with self.model.disable_adapter():
-            return self._forward(self.model, turn)[1]
+            return self._forward(self.model, turns)[1]
 
-    def _forward(self, model: Any, turn: Turn) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def _forward(
+        self, model: Any, turns: Sequence[Turn]
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         inner = model.get_base_model() if hasattr(model, "get_base_model") else model
-        ids = torch.tensor([[*turn.prompt_ids, *turn.token_ids]], device=inner.device)
+        ids = torch.tensor([[*turns[-1].prompt_ids, *turns[-1].token_ids]], device=inner.device)
         hidden = inner.base_model(ids, use_cache=False).last_hidden_state[0]
         # The state in which a token was chosen is the one before it.
-        hidden = hidden[len(turn.prompt_ids) - 1 : -1]
+        begins = [len(turn.prompt_ids) - 1 for turn in turns]
+        hidden = torch.cat(
+            [
+                hidden[begin : begin + len(turn.token_ids)]
+                for begin, turn in zip(begins, turns, strict=True)
+            ]
+        )
         logits = inner.get_output_embeddings()(hidden).float() / self.temperature
         all_logprobs = torch.log_softmax(logits, dim=-1)
-        chosen = torch.tensor(turn.token_ids, device=inner.device)
-        logprobs = all_logprobs.gather(1, chosen[:, None]).squeeze(1)
+        chosen = torch.tensor([one for turn in turns for one in turn.token_ids])
+        logprobs = all_logprobs.gather(1, chosen[:, None].to(inner.device)).squeeze(1)
         entropy = -(all_logprobs.exp() * all_logprobs).sum(-1)
         return hidden, logprobs, entropy
+
+
+def passages(turns: Sequence[Turn]) -> list[list[Turn]]:
+    """Groups turns, in order of time, into what can be read in one forward pass.
+
+    The prompt of a dialogue's turn usually goes on from all the tokens of the turn before, as
+    they were sampled. Where it doesn't (the earlier turn was not in the format, and reads
+    differently in the history), a new passage begins: no loss sees re-tokenized text.
+    """
+    made: dict[int, list[list[Turn]]] = {}
+    for turn in turns:
+        mine = made.setdefault(turn.episode, [])
+        if mine:
+            earlier = (*mine[-1][-1].prompt_ids, *mine[-1][-1].token_ids)
+            if turn.prompt_ids[: len(earlier)] == earlier:
+                mine[-1].append(turn)
+                continue
+        mine.append([turn])
+    return [passage for mine in made.values() for passage in mine]
+
+
+def sampling_copy(model: Any) -> Any:
+    """A model to sample with: the adapters merged into a copy, or the model where it has none."""
+    return copy.deepcopy(model).merge_and_unload() if hasattr(model, "disable_adapter") else model

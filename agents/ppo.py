@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,13 @@ import numpy as np
 import torch
 
 from agents.intent_to_strategy import IntentToStrategyPersuader
-from agents.policy import Policy, Turn
+from agents.policy import Policy, Scored, Turn, joined, passages, sampling_copy
 from agents.ppo_settings import PPOSettings
 from agents.training_state import load_state, save_state
 from persuade_env.chat.checkpoint import adapter_paths, read_checkpoint, save_checkpoint
 from persuade_env.chat.lora import TARGET_MODULES
 from persuade_env.chat.models import load_merged, load_tokenizer
+from persuade_env.chat.precision import training_dtype
 from persuade_env.chat.transformers import TransformersChat
 from persuade_env.dialogue import Outcome, Scenario
 from persuade_env.episode import Episode, start, step
@@ -59,23 +60,28 @@ def ppo_loss(
     logprobs: torch.Tensor,
     values: torch.Tensor,
     entropy: torch.Tensor,
-    turn: Turn,
+    sampled: Scored,
     kl_weight: float,
     settings: PPOSettings,
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """The loss of one turn, summed over its tokens, and its parts (sums as well).
+    """The loss of a passage, summed over its sampled tokens, and its parts (sums as well).
+
+    Args:
+        logprobs, values, entropy: now, each (n_tokens,).
+        sampled: the same tokens when they were sampled.
 
     Clipped surrogate, clipped value error, entropy bonus, and the KL to the reference by the
     unbiased, never negative estimator exp(d) - d - 1 with d = log ref - log policy (Schulman,
     "Approximating KL Divergence", 2020).
     """
-    ratio = torch.exp(logprobs - turn.logprobs)
+    ratio = torch.exp(logprobs - sampled.logprobs)
     clipped = ratio.clamp(1 - settings.clip, 1 + settings.clip)
-    policy = -torch.min(ratio * turn.advantages, clipped * turn.advantages).sum()
-    near = turn.values + (values - turn.values).clamp(-settings.value_clip, settings.value_clip)
-    error = torch.max((values - turn.returns) ** 2, (near - turn.returns) ** 2)
+    policy = -torch.min(ratio * sampled.advantages, clipped * sampled.advantages).sum()
+    before, most = sampled.values, settings.value_clip
+    near = before + (values - before).clamp(-most, most)
+    error = torch.max((values - sampled.returns) ** 2, (near - sampled.returns) ** 2)
     value = 0.5 * error.sum()
-    distance = turn.reference - logprobs
+    distance = sampled.reference - logprobs
     kl = (torch.exp(distance) - distance - 1).sum()
     in_loss = 0.0 if settings.kl_in_reward else kl_weight
     loss = (
@@ -84,7 +90,7 @@ def ppo_loss(
         - settings.entropy_weight * entropy.sum()
         + in_loss * kl
     )
-    step_kl = turn.logprobs - logprobs
+    step_kl = sampled.logprobs - logprobs
     parts = {
         "policy_loss": policy,
         "value_loss": value,
@@ -128,9 +134,15 @@ def collect(
 def prepare(turns: Sequence[Turn], policy: Policy, kl_weight: float, settings: PPOSettings) -> None:
     """Scores the turns under policy and reference, and gives each token its advantage."""
     with torch.no_grad():
-        for turn in turns:
-            turn.logprobs, turn.values, _ = policy.score(turn)
-            turn.reference = policy.reference_logprobs(turn)
+        for passage in passages(turns):
+            logprobs, values, _ = policy.score(passage)
+            reference = policy.reference_logprobs(passage)
+            place = 0
+            for turn in passage:
+                part = slice(place, place + len(turn.token_ids))
+                turn.logprobs, turn.values = logprobs[part], values[part]
+                turn.reference = reference[part]
+                place = part.stop
     for episode in {turn.episode for turn in turns}:
         mine = [turn for turn in turns if turn.episode == episode]
         rewards: list[float] = []
@@ -140,8 +152,8 @@ def prepare(turns: Sequence[Turn], policy: Policy, kl_weight: float, settings: P
                 earned -= kl_weight * (turn.logprobs - turn.reference).cpu()
             earned[-1] += turn.reward
             rewards += earned.tolist()
-        values = torch.cat([turn.values for turn in mine]).tolist()
-        advantages, returns = gae(rewards, values, settings.gamma, settings.gae_lambda)
+        predicted = torch.cat([turn.values for turn in mine]).tolist()
+        advantages, returns = gae(rewards, predicted, settings.gamma, settings.gae_lambda)
         place = 0
         for turn in mine:
             part = slice(place, place + len(turn.token_ids))
@@ -165,18 +177,18 @@ def update(
 ) -> dict[str, float]:
     """Some epochs of optimizer steps on one iteration's turns; the means of the last epoch."""
     trained = [p for group in optimizer.param_groups for p in group["params"]]
+    together = passages(turns)
     found: dict[str, float] = {}
     for _ in range(settings.epochs):
         totals: dict[str, float] = {}
         tokens = 0
-        order = rng.permutation(len(turns))
-        for begin in range(0, len(order), settings.batch_turns):
-            batch = [turns[index] for index in order[begin : begin + settings.batch_turns]]
-            count = sum(len(turn.token_ids) for turn in batch)
+        for batch in _batches([together[i] for i in rng.permutation(len(together))], settings):
+            count = sum(len(turn.token_ids) for passage in batch for turn in passage)
             step_kl = 0.0
             optimizer.zero_grad()
-            for turn in batch:
-                loss, parts = ppo_loss(*policy.score(turn), turn, kl_weight, settings)
+            for passage in batch:
+                scores = policy.score(passage)
+                loss, parts = ppo_loss(*scores, joined(passage), kl_weight, settings)
                 (loss / count).backward()
                 for name, part in parts.items():
                     totals[name] = totals.get(name, 0.0) + float(part)
@@ -188,6 +200,18 @@ def update(
             optimizer.step()
         found = {name: total / tokens for name, total in totals.items()} | {"stopped": 0.0}
     return found
+
+
+def _batches(together: Sequence[list[Turn]], settings: PPOSettings) -> Iterator[list[list[Turn]]]:
+    """Passages one after the other, until there are `batch_turns` turns."""
+    batch: list[list[Turn]] = []
+    for passage in together:
+        batch.append(passage)
+        if sum(map(len, batch)) >= settings.batch_turns:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 class PPO:
@@ -216,8 +240,16 @@ class PPO:
         self.policy, self.settings = policy, settings
         self.user_model, self.scenarios = user_model, scenarios
         self.folder = folder
-        chat = TransformersChat(policy.model, tokenizer, fast=False, top_k=1024)
-        self.persuader = (speak or self._speak)(chat)
+        # In fp32 merged weights give what adapters beside them give, and sample much faster. In
+        # bf16 the merge would round a small update away.
+        self._merging = policy.model.dtype == torch.float32
+        self.chat = TransformersChat(
+            sampling_copy(policy.model) if self._merging else policy.model,
+            tokenizer,
+            fast=self._merging,
+            top_k=1024,
+        )
+        self.persuader = (speak or self._speak)(self.chat)
         language = [p for p in policy.model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
             [
@@ -256,6 +288,8 @@ class PPO:
         settings = self.settings
         began = time.perf_counter()
         rng = generator(derive_seed(settings.seed, "ppo", number))
+        if self._merging:
+            self.chat.use(sampling_copy(self.policy.model))
         few = settings.episodes > len(self.scenarios)
         drawn = rng.choice(len(self.scenarios), settings.episodes, replace=few)
         seeds = [derive_seed(settings.seed, "ppo", number, k) for k in range(settings.episodes)]
@@ -332,7 +366,7 @@ def train_ppo(
     sft_adapters = adapter_paths(sft_folder, checkpoint)
     torch.manual_seed(settings.seed)  # the adapters' first weights
     model = get_peft_model(
-        load_merged(checkpoint.base, sft_adapters),
+        load_merged(checkpoint.base, sft_adapters, dtype=training_dtype()),
         LoraConfig(
             r=settings.rank,
             lora_alpha=2 * settings.rank,

@@ -19,7 +19,8 @@ class PPOSettings:
     epochs: int = 2
     """Passes over an iteration's turns."""
     batch_turns: int = 8
-    """Turns per optimizer step; one at a time in memory, their gradients add up."""
+    """Turns per optimizer step, or as many more as complete a dialogue, whose turns stay together;
+    one dialogue at a time in memory, their gradients add up."""
     learning_rate: float = 2e-4
     value_learning_rate: float = 1e-3
     gamma: float = 1.0

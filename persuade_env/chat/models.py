@@ -15,6 +15,7 @@ from transformers import (
 )
 
 from persuade_env.chat.embedded import EMBEDDED, resolve
+from persuade_env.chat.precision import generation_dtype
 from persuade_env.errors import ChatError
 
 
@@ -36,7 +37,7 @@ def load_model(
 
     Args:
         model: `embedded`, a Hugging Face id, or a path.
-        dtype: bf16 by default, on CPUs and GPUs alike.
+        dtype: bf16 by default, on a CPU fp32 where that is faster by far (`generation_dtype`).
 
     Raises:
         ChatError: if there is no such model.
@@ -44,7 +45,7 @@ def load_model(
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
-            resolve(model), dtype=dtype or torch.bfloat16, attn_implementation="sdpa"
+            resolve(model), dtype=dtype or generation_dtype(), attn_implementation="sdpa"
         )
     except (OSError, ValueError) as error:
         raise ChatError(f"cannot load the model {model!r}: {error}") from error
@@ -77,4 +78,4 @@ def load_merged(
             merged = PeftModel.from_pretrained(merged, str(adapter)).merge_and_unload()
         except (OSError, ValueError) as error:
             raise ChatError(f"cannot load the adapter {str(adapter)!r}: {error}") from error
-    return merged.to(dtype or torch.bfloat16)
+    return merged.to(dtype or generation_dtype())

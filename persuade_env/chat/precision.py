@@ -1,4 +1,4 @@
-"""Which number format a model is trained in on this machine."""
+"""Which number format a model is trained in, and sampled from, on this machine."""
 
 from __future__ import annotations
 
@@ -9,28 +9,35 @@ import torch
 
 _ROWS, _INPUTS, _OUTPUTS = 512, 576, 1536  # a layer of the embedded model, reading a prompt
 _CLEARLY = 1.25
-"""How much faster fp32 has to be: it takes twice the memory."""
+"""How much faster fp32 has to be to train in it: it takes twice the memory."""
+_BY_FAR = 2.75
+"""And to generate in it: decoding reads weights, keys and values more than it multiplies."""
 
 
 def training_dtype() -> torch.dtype:
-    """bf16 on a GPU; on a CPU bf16 too, unless fp32 is clearly faster there.
+    """bf16 on a GPU; on a CPU bf16 too, unless fp32 is clearly faster there."""
+    if torch.cuda.is_available():
+        return torch.bfloat16
+    return torch.float32 if cpu_ratio() > _CLEARLY else torch.bfloat16
 
-    Generating is another matter: decoding reads weights more than it multiplies, and bf16, half the
-    size, was the faster one there on every machine.
-    """
-    return torch.bfloat16 if torch.cuda.is_available() else cpu_dtype()
+
+def generation_dtype() -> torch.dtype:
+    """bf16 on a GPU; on a CPU bf16 too, unless fp32 is faster by far there."""
+    if torch.cuda.is_available():
+        return torch.bfloat16
+    return torch.float32 if cpu_ratio() > _BY_FAR else torch.bfloat16
 
 
 @lru_cache(maxsize=1)
-def cpu_dtype() -> torch.dtype:
-    """The faster of bf16 and fp32 for a prompt's matrix products, measured once per process.
+def cpu_ratio() -> float:
+    """Seconds of a prompt's matrix products in bf16 over those in fp32, measured once per process.
 
-    A processor's flags don't tell: of two machines that both list `avx512_bf16`, one trained 1.4
-    times as fast in bf16 as in fp32, the other 1.55 times as fast in fp32
-    (`docs/performance.md`). The measurement takes some 20 ms.
+    A processor's flags don't tell. Machines seen so far (`docs/performance.md`): below 0.5 with
+    matrix units for bf16; about 2 on one that lists `avx512_bf16`, where training was 1.55 times as
+    fast in fp32 and generating 1.2 times as fast in bf16; about 4 on one without, where both
+    are faster in fp32. The measurement takes some 20 ms.
     """
-    slower = _seconds(torch.bfloat16) > _CLEARLY * _seconds(torch.float32)
-    return torch.float32 if slower else torch.bfloat16
+    return _seconds(torch.bfloat16) / _seconds(torch.float32)
 
 
 def _seconds(dtype: torch.dtype) -> float:

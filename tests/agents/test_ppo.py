@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from agents.policy import Policy, Turn
+from agents.policy import Policy, Turn, passages
 from agents.ppo import PPO, collect, gae, ppo_loss, prepare
 from agents.ppo_settings import PPOSettings
 from agents.prompted import PromptedPersuader
@@ -142,7 +142,7 @@ def test_sampler_and_trainer_agree_and_only_sampled_tokens_count(tokenizer):
     for turn in turns:
         completion = sampled[turn.prompt_ids, turn.token_ids]
         assert turn.logprobs.tolist() == pytest.approx(completion.logprobs, abs=1e-4)
-        again, _, _ = ppo.policy.score(turn)
+        again, _, _ = ppo.policy.score([turn])
         assert torch.exp(again - turn.logprobs).tolist() == pytest.approx(
             [1.0] * len(turn.token_ids), abs=1e-4
         )
@@ -150,6 +150,25 @@ def test_sampler_and_trainer_agree_and_only_sampled_tokens_count(tokenizer):
     # What the user said stands in the prompt of the second turn.
     zebra = tokenizer.convert_tokens_to_ids("zebra")
     assert all(turn.prompt_ids[-3] == zebra for turn in turns[4:])
+
+
+def test_a_dialogues_turns_are_read_at_once_where_one_goes_on_from_the_other(tokenizer):
+    ppo = trainer(tokenizer)
+    _, turns = collect(ppo.persuader, LikesTea(), WORLD, [1, 2, 3, 4], ppo.reward, 2)
+    whole = passages(turns)
+    assert sorted(map(len, whole))[-1] == 2
+    pair = next(one for one in whole if len(one) == 2)
+    # As if its first turn had been told otherwise in the history of the second.
+    ids = pair[1].prompt_ids
+    pair[1].prompt_ids = (ids[0], 5, *ids[2:])
+    found = passages(turns)
+    assert len(found) == len(whole) + 1
+    assert sum(one[0] is pair[0] or one[0] is pair[1] for one in found) == 2
+    for passage in found:
+        together = ppo.policy.score(passage)
+        apart = [torch.cat(part) for part in zip(*(ppo.policy.score([t]) for t in passage))]
+        for one, other in zip(together, apart, strict=True):
+            assert torch.allclose(one, other, atol=1e-5)
 
 
 def test_credit_flows_back_through_turns(tokenizer):

@@ -7,7 +7,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 from trl.trainer.utils import add_fused_lm_head
 
-from persuade_env.chat.precision import cpu_dtype, training_dtype
+from persuade_env.chat import precision
 from persuade_env.chat.scoring import IGNORED, read_prompt_once, score_labels_only
 
 PROMPT, FIRST, SECOND = list(range(5, 16)), [20, 21, 22, 2], [30, 31, 2]
@@ -86,9 +86,19 @@ def test_other_batches_and_other_calls_are_left_alone(models):
     )  # generation goes the model's own way
 
 
-def test_a_cpu_decides_and_a_gpu_keeps_bf16(monkeypatch):
-    assert cpu_dtype() in (torch.bfloat16, torch.float32)
+@pytest.mark.parametrize(
+    ("ratio", "training", "generation"),
+    [
+        (0.5, torch.bfloat16, torch.bfloat16),
+        (2.0, torch.float32, torch.bfloat16),
+        (4.0, torch.float32, torch.float32),
+    ],
+)
+def test_a_cpu_decides_and_a_gpu_keeps_bf16(monkeypatch, ratio, training, generation):
+    assert precision.cpu_ratio() > 0
+    monkeypatch.setattr(precision, "cpu_ratio", lambda: ratio)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert training_dtype() is cpu_dtype()
+    assert precision.training_dtype() is training
+    assert precision.generation_dtype() is generation
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert training_dtype() is torch.bfloat16
+    assert precision.training_dtype() is precision.generation_dtype() is torch.bfloat16
