@@ -9,6 +9,7 @@ of the loss. A dialogue that failed is unscorable, not worth 0.
 from __future__ import annotations
 
 import json
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from agents.grpo_settings import GRPOSettings
 from agents.intent_to_strategy import IntentToStrategyPersuader
 from agents.policy import sampling_copy
 from agents.prompts import persuader_messages
+from agents.training_log import describe
 from persuade_env.chat.checkpoint import adapter_paths, read_checkpoint, save_checkpoint
 from persuade_env.chat.lora import TARGET_MODULES
 from persuade_env.chat.models import load_merged, load_tokenizer
@@ -85,8 +87,8 @@ def play_group(
     samples: Sequence[int],
     reward: Reward,
     max_turns: int,
-) -> list[Trajectory]:
-    """Plays dialogues side by side.
+) -> tuple[list[Episode], list[Trajectory]]:
+    """Plays dialogues side by side; each as an episode and as tokens.
 
     Args:
         seeds: the episodes'; equal ones meet the same user.
@@ -112,7 +114,7 @@ def play_group(
     for episode, completions in zip(episodes, said, strict=True):
         if not completions:
             raise PersuadeError(f"the persuader sampled nothing in {episode.scenario.id}")
-    return [trajectory(one, turns) for one, turns in zip(episodes, said, strict=True)]
+    return episodes, [trajectory(one, turns) for one, turns in zip(episodes, said, strict=True)]
 
 
 def make_trainer(
@@ -127,6 +129,7 @@ def make_trainer(
     render: Callable[[Dialogue], list[Message]] = persuader_messages,
     peft_config: Any = None,
     callbacks: Sequence[Any] = (),
+    played: Callable[[list[Episode]], None] = lambda _: None,
 ) -> Any:
     """TRL's `GRPOTrainer`, whose dialogues come from the environment's own step.
 
@@ -134,6 +137,7 @@ def make_trainer(
         model: what is trained, in memory; it also samples.
         speak: makes the persuader that samples from a chat model.
         render: the chat that this persuader continues in an empty dialogue.
+        played: told the dialogues of each step.
     """
     import torch
     from datasets import Dataset as Table
@@ -162,7 +166,7 @@ def make_trainer(
         keys = [_key(prompt) for prompt in prompts]
         count = settings.group_size
         groups = [index // count for index in range(len(keys))]
-        played = play_group(
+        episodes, made = play_group(
             speak(chat),
             user_model,
             [by_prompt[key] for key in keys],
@@ -172,30 +176,33 @@ def make_trainer(
             settings.max_turns,
         )
         calls += 1
+        played(episodes)
         trainer.model.train(training)
         return {
-            "prompt_ids": [one.prompt_ids for one in played],
-            "completion_ids": [one.completion_ids for one in played],
-            "logprobs": [one.logprobs for one in played],
-            "env_mask": [one.mask for one in played],
-            "earned": [one.reward for one in played],
+            "prompt_ids": [one.prompt_ids for one in made],
+            "completion_ids": [one.completion_ids for one in made],
+            "logprobs": [one.logprobs for one in made],
+            "env_mask": [one.mask for one in made],
+            "earned": [one.reward for one in made],
         }
 
     def earned(completions: list[Any], earned: list[float | None], **_: Any) -> list[float | None]:
         return earned
 
     batch = settings.groups * settings.group_size
+    few = 2 if batch % 2 == 0 else 1
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*rollout_func.*experimental.*")
-        made = GRPOTrainer(
+        trainer = GRPOTrainer(
             model=model,
             reward_funcs=earned,
             rollout_func=roll_out,
             args=GRPOConfig(
                 output_dir=str(folder / "trainer"),
                 max_steps=settings.steps,
-                per_device_train_batch_size=batch,
-                gradient_accumulation_steps=1,
+                # Generated together, then trained on a few at a time, whose gradients add up.
+                per_device_train_batch_size=few,
+                gradient_accumulation_steps=batch // few,
                 num_generations=settings.group_size,
                 max_completion_length=settings.max_turns * (settings.max_reply_tokens + 128),
                 learning_rate=settings.learning_rate,
@@ -217,8 +224,8 @@ def make_trainer(
             peft_config=peft_config,
             callbacks=list(callbacks),
         )
-    made.remove_callback(PrinterCallback)
-    return made
+    trainer.remove_callback(PrinterCallback)
+    return trainer
 
 
 def _key(messages: Sequence[Message]) -> str:
@@ -238,7 +245,7 @@ def train_grpo(
 
     Returns:
         The training log: per step `reward`, `reward_std`, `kl`, `completions/mean_length` and
-        TRL's other metrics.
+        TRL's other metrics, what `agents.training_log.describe` says of its dialogues, `seconds`.
     """
     from peft import LoraConfig
 
@@ -255,6 +262,8 @@ def train_grpo(
             repair=False,
         )
 
+    steps: list[dict[str, float]] = []
+    clock = _clock()
     trainer = make_trainer(
         load_merged(checkpoint.base, sft_adapters, dtype=training_dtype()),
         load_tokenizer(checkpoint.base),
@@ -269,10 +278,32 @@ def train_grpo(
             target_modules=list(TARGET_MODULES),
             task_type="CAUSAL_LM",
         ),
-        callbacks=callbacks,
+        callbacks=[*callbacks, clock],
+        played=lambda episodes: steps.append(describe(episodes)),
     )
     trainer.train()
     adapter = folder / f"adapter-{len(sft_adapters)}"
     cast(Any, trainer.model).save_pretrained(adapter)
     save_checkpoint(folder, "persuader", [*sft_adapters, adapter], base=checkpoint.base)
-    return [entry for entry in trainer.state.log_history if "reward" in entry]
+    log = [entry for entry in trainer.state.log_history if "reward" in entry]
+    return [
+        entry | told | {"seconds": seconds}
+        for entry, told, seconds in zip(log, steps, clock.seconds, strict=True)
+    ]
+
+
+def _clock() -> Any:
+    """A callback that keeps how long each step took, its dialogues included."""
+    from transformers import TrainerCallback
+
+    class Clock(TrainerCallback):
+        def __init__(self) -> None:
+            self.seconds: list[float] = []
+
+        def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            self._began = time.perf_counter()
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            self.seconds.append(time.perf_counter() - self._began)
+
+    return Clock()

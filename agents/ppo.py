@@ -26,13 +26,14 @@ import torch
 from agents.intent_to_strategy import IntentToStrategyPersuader
 from agents.policy import Policy, Scored, Turn, joined, passages, sampling_copy
 from agents.ppo_settings import PPOSettings
+from agents.training_log import describe
 from agents.training_state import load_state, save_state
 from persuade_env.chat.checkpoint import adapter_paths, read_checkpoint, save_checkpoint
 from persuade_env.chat.lora import TARGET_MODULES
 from persuade_env.chat.models import load_merged, load_tokenizer
 from persuade_env.chat.precision import training_dtype
 from persuade_env.chat.transformers import TransformersChat
-from persuade_env.dialogue import Outcome, Scenario
+from persuade_env.dialogue import Scenario
 from persuade_env.episode import Episode, start, step
 from persuade_env.protocols import Persuader, UserModel, persuader_view
 from persuade_env.rewards import Reward
@@ -301,9 +302,10 @@ class PPO:
             self.reward,
             settings.max_turns,
         )
-        numbers = _describe(episodes, number)
+        numbers = {"iteration": float(number)} | describe(episodes)
         if self.folder is not None:
             self._keep_dialogues(self.folder, episodes, number)
+        numbers["seconds"] = time.perf_counter() - began
         if not turns:
             return numbers
         prepare(turns, self.policy, self.kl_weight, settings)
@@ -316,7 +318,8 @@ class PPO:
         error = np.clip(numbers["kl"] / settings.kl_target - 1, -0.2, 0.2)
         self.kl_weight *= 1 + 0.5 * float(error)
         tokens = sum(len(turn.token_ids) for turn in turns)
-        numbers["tokens_per_second"] = tokens / (time.perf_counter() - began)
+        numbers["seconds"] = time.perf_counter() - began
+        numbers["tokens_per_second"] = tokens / numbers["seconds"]
         return numbers
 
     def _keep_dialogues(self, folder: Path, episodes: Sequence[Episode], number: int) -> None:
@@ -324,24 +327,6 @@ class PPO:
         shown.mkdir(parents=True, exist_ok=True)
         lines = [json.dumps(one.to_json(), ensure_ascii=False) for one in episodes[:3]]
         (shown / f"{number:04d}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _describe(episodes: Sequence[Episode], number: int) -> dict[str, float]:
-    valid = [one for one in episodes if one.valid]
-    said = [turn for one in valid for turn in one.dialogue.persuader_turns]
-
-    def mean(values: Sequence[float]) -> float:
-        return float(np.mean(values)) if values else 0.0
-
-    return {
-        "iteration": float(number),
-        "invalid": float(len(episodes) - len(valid)),
-        "return": mean([one.episode_return for one in valid]),
-        "attitude_gain": mean([one.attitude_gain for one in valid]),
-        "success": mean([float(one.outcome is Outcome.ACCEPTED) for one in valid]),
-        "malformed": mean([one.malformed_turns / max(1, one.turn) for one in valid]),
-        "words": mean([float(len(turn.response.split())) for turn in said]),
-    }
 
 
 def train_ppo(
@@ -356,8 +341,9 @@ def train_ppo(
     """Trains from the SFT checkpoint against a user model; writes a checkpoint to `folder`.
 
     Returns:
-        One mapping per iteration: return, attitude gain, success, KL to the SFT persuader and
-        its weight, entropy, clip fraction, explained variance, losses, malformed share, words.
+        One mapping per iteration: what `agents.training_log.describe` says of its dialogues, KL to
+        the SFT persuader and its weight, entropy, clip fraction, explained variance, losses, and
+        the seconds it took.
     """
     from peft import LoraConfig, get_peft_model
 

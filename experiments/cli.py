@@ -13,6 +13,7 @@ import typer
 from rich.markup import escape
 
 from experiments import (
+    comparison_commands,
     conduct_commands,
     judge_commands,
     scenario_commands,
@@ -27,6 +28,7 @@ from experiments.options import (
     RunFolder,
     Scenarios,
     Seed,
+    Track,
     names_in,
     quiet,
     run_folder,
@@ -82,9 +84,9 @@ def run(
     seed: Seed = 0,
     scenarios: Scenarios = None,
     until: Annotated[str | None, typer.Option(help="The last stage to make.")] = None,
-    track: Annotated[bool, typer.Option("--track", help="Log to Weights & Biases.")] = False,
+    track: Track = False,
 ) -> None:
-    """The main job: user models, SFT, preferences, DPO, benchmark, report.
+    """The main job: user models, SFT, preferences, DPO, PPO, benchmark, report.
 
     Stages whose inputs are unchanged are kept, so a killed run goes on when called again.
     """
@@ -290,6 +292,7 @@ def play(
         raise UnknownNameError("side", side, ["persuader", "persuadee"])
 
 
+app.command("compare")(comparison_commands.compare)
 app.command("fidelity")(user_model_commands.fidelity)
 app.command("perplexity")(user_model_commands.perplexity_of)
 app.command("audit-judge")(judge_commands.audit_judge)

@@ -15,6 +15,7 @@ RUNS = Path("runs")
 RunFolder = Annotated[Path, typer.Option("--out", help="The run's folder.", show_default=False)]
 Preset = Annotated[str, typer.Option(help="Settings by name: default, smoke.")]
 Seed = Annotated[int, typer.Option(help="Of everything that is drawn.")]
+Track = Annotated[bool, typer.Option("--track", help="Log to Weights & Biases.")]
 Scenarios = Annotated[
     Path | None,
     typer.Option(help="A scenario file to train and test on in place of the shipped corpus."),

@@ -1,4 +1,4 @@
-"""The main job: user models, SFT, simulated preferences, DPO, benchmark, report.
+"""The main job: user models, SFT, simulated preferences, DPO, PPO, benchmark, report.
 
 A run is a folder with one subfolder per stage (`experiments.stages`). Calling it again does
 what is missing and nothing else.
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from agents.preferences import (
     simulate,
 )
 from agents.sft import train_sft
+from experiments import reinforcement
 from experiments.benchmark import Row, run_benchmark
 from experiments.memory import release_freed_memory
 from experiments.names import (
@@ -34,21 +35,31 @@ from experiments.names import (
 )
 from experiments.presets import RunSettings
 from experiments.progress import bar, training_bar
+from experiments.run_data import RunData, dump, keep_log
 from experiments.stages import Stage, digest
 from experiments.storage import BatchLog, locked, read_json, write_atomically, write_json
 from persuade_env import __version__
 from persuade_env.chat.embedded import resolve
 from persuade_env.dialogue import Scenario, ScenarioRecord
-from persuade_env.errors import RunError
+from persuade_env.errors import RunError, UnknownNameError
 from persuade_env.protocols import Persuader, UserModel
-from persuade_env.scenarios import SPLITS, halves, load, load_corpus, split_of
+from persuade_env.scenarios import SPLITS, halves
 from persuade_env.seeding import derive_seed, generator
 from user_models.training import train_user_model
 
 STAGES = (
-    "prepare", "user-model", "held-out", "sft", "preferences", "dpo", "benchmark", "report",
+    "prepare", "user-model", "held-out", "sft", "preferences", "dpo", "ppo", "benchmark", "report",
 )  # fmt: skip
 """What a run goes through, in order; also the names of its subfolders."""
+
+_BEFORE = {
+    "user-model": ("prepare",),
+    "sft": ("prepare",),
+    "dpo": ("prepare", "user-model", "sft", "preferences"),
+    "ppo": ("prepare", "user-model", "sft"),
+    "grpo": ("prepare", "user-model", "sft"),
+}
+"""What can be trained by itself, and the stages that it needs."""
 
 
 def run(
@@ -69,51 +80,49 @@ def run(
     """
     with locked(root):
         for stage in stages_of(root, settings):
-            made = stage.run(root)
-            forget_models()
-            release_freed_memory()
-            say(f"{stage.name}: {'done' if made else 'unchanged, kept'}")
+            _make(stage, root, say)
             if stage.name == until:
                 return
 
 
-@dataclass(frozen=True)
-class RunData:
-    """The scenarios that a run uses."""
+def train(
+    root: Path,
+    settings: RunSettings,
+    name: str,
+    *,
+    say: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Trains one model of the run in `root`, after what is missing of the stages it needs.
 
-    train: list[ScenarioRecord]
-    validation: list[ScenarioRecord]
-    test: list[ScenarioRecord]
-
-    @classmethod
-    def load(cls, settings: RunSettings) -> RunData:
-        """Reads them.
-
-        Raises:
-            ScenarioError: if a file is named and is not as it should be.
-            RunError: if it has too few scenarios to train two user models and to test.
-        """
-        records = load(settings.scenarios) if settings.scenarios else load_corpus()
-        train, validation, test = (
-            [record for record in records if split_of(record) == split] for split in SPLITS
-        )
-        if not all(halves(train)) or not test:
-            raise RunError(
-                f"{settings.scenarios}: {len(train)} scenarios for training and {len(test)} for "
-                "testing are too few; ids that end in a running number (`art-003`) spread evenly"
-            )
-        return cls(
-            train[: settings.max_train_scenarios],
-            validation,
-            test[: settings.max_test_scenarios],
-        )
+    Raises:
+        UnknownNameError: if nothing of that name is trained.
+        RunError: if another process is at work in `root`, or it can't be written.
+    """
+    if name not in _BEFORE:
+        raise UnknownNameError("model to train", name, list(_BEFORE))
+    with locked(root):
+        for stage in stages_of(root, settings, grpo=True):
+            if stage.name in (*_BEFORE[name], name):
+                _make(stage, root, say)
+            if stage.name == name:
+                return
 
 
-def stages_of(root: Path, settings: RunSettings) -> Any:
-    """The stages one after the other; each one's inputs are known when those before are made."""
+def _make(stage: Stage, root: Path, say: Callable[[str], None]) -> None:
+    made = stage.run(root)
+    forget_models()
+    release_freed_memory()
+    say(f"{stage.name}: {'done' if made else 'unchanged, kept'}")
+
+
+def stages_of(root: Path, settings: RunSettings, *, grpo: bool = False) -> Iterator[Stage]:
+    """The stages one after the other; each one's inputs are known when those before are made.
+
+    Args:
+        grpo: with the stage that only `train` makes, after PPO's.
+    """
     data = RunData.load(settings)
-    common = {"version": __version__, "base": settings.base, "seed": settings.seed}
-    limit = {"max_reply_tokens": settings.max_reply_tokens}
+    common, limit = _common(settings), _limit(settings)
     yield Stage(
         "prepare",
         partial(_prepare, settings, data),
@@ -131,28 +140,11 @@ def stages_of(root: Path, settings: RunSettings) -> Any:
         partial(_train_sft, data.train, settings),
         {**common, "scenarios": dump(data.train), "settings": asdict(settings.sft)},
     )
-    yield Stage(
-        "preferences",
-        partial(_simulate, root, data.train, settings),
-        {
-            **common,
-            **limit,
-            "user_model": digest(root / "user-model"),
-            "sft": digest(root / "sft"),
-            "contexts": [settings.n_contexts, settings.contexts_per_batch],
-            "settings": asdict(settings.preferences),
-        },
-    )
-    yield Stage(
-        "dpo",
-        partial(_train_dpo, root, settings),
-        {
-            **common,
-            "sft": digest(root / "sft"),
-            "preferences": digest(root / "preferences"),
-            "settings": asdict(settings.dpo),
-        },
-    )
+    yield preferences_stage(root, data, settings)
+    yield dpo_stage(root, root / "preferences", settings)
+    yield reinforcement.stage("ppo", root, data, settings)
+    if grpo:
+        yield reinforcement.stage("grpo", root, data, settings)
     yield Stage(
         "benchmark",
         partial(_benchmark, root, data.test, settings),
@@ -161,7 +153,8 @@ def stages_of(root: Path, settings: RunSettings) -> Any:
             **limit,
             "scenarios": dump(data.test),
             "checkpoints": {
-                name: digest(root / name) for name in ("user-model", "held-out", "sft", "dpo")
+                name: digest(root / name)
+                for name in ("user-model", "held-out", "sft", "dpo", "ppo")
             },
             "agents": settings.agents,
             "user_models": settings.user_models,
@@ -175,8 +168,46 @@ def stages_of(root: Path, settings: RunSettings) -> Any:
     )
 
 
-def dump(records: Sequence[ScenarioRecord]) -> list[dict[str, Any]]:
-    return [record.model_dump(mode="json") for record in records]
+def preferences_stage(root: Path, data: RunData, settings: RunSettings) -> Stage:
+    """Simulates preferences with the SFT persuader and the learned user of the run in `root`."""
+    return Stage(
+        "preferences",
+        partial(_simulate, root, data.train, settings),
+        {
+            **_common(settings),
+            **_limit(settings),
+            "user_model": digest(root / "user-model"),
+            "sft": digest(root / "sft"),
+            "contexts": [settings.n_contexts, settings.contexts_per_batch],
+            "settings": asdict(settings.preferences),
+        },
+    )
+
+
+def dpo_stage(root: Path, preferences: Path, settings: RunSettings) -> Stage:
+    """Trains the SFT persuader of the run in `root` on simulated preferences.
+
+    Args:
+        preferences: the folder of the stage that simulated them.
+    """
+    return Stage(
+        "dpo",
+        partial(_train_dpo, root / "sft", preferences, settings),
+        {
+            **_common(settings),
+            "sft": digest(root / "sft"),
+            "preferences": digest(preferences),
+            "settings": asdict(settings.dpo),
+        },
+    )
+
+
+def _common(settings: RunSettings) -> dict[str, Any]:
+    return {"version": __version__, "base": settings.base, "seed": settings.seed}
+
+
+def _limit(settings: RunSettings) -> dict[str, Any]:
+    return {"max_reply_tokens": settings.max_reply_tokens}
 
 
 def _prepare(settings: RunSettings, data: RunData, folder: Path) -> None:
@@ -261,30 +292,23 @@ def _choose(contexts: Sequence[Context], settings: RunSettings) -> list[Context]
     return [contexts[index] for index in order]
 
 
-def _train_dpo(root: Path, settings: RunSettings, folder: Path) -> None:
+def _train_dpo(sft: Path, simulated: Path, settings: RunSettings, folder: Path) -> None:
     from agents.preferences import load_preferences
 
-    pairs = load_preferences(root / "preferences" / "preferences.jsonl")
+    pairs = load_preferences(simulated / "preferences.jsonl")
     if not pairs:
         raise RunError(
             "the simulated paths gave no clear preference to train DPO on; raise n_contexts or "
-            f"lower the margin (see {root / 'preferences' / 'summary.json'})"
+            f"lower the margin (see {simulated / 'summary.json'})"
         )
     log = train_dpo(
         pairs,
-        root / "sft",
+        sft,
         folder,
         settings=replace(settings.dpo, seed=settings.seed),
         callbacks=[training_bar("dpo")],
     )
     keep_log(folder, log)
-
-
-def keep_log(folder: Path, log: Sequence[Mapping[str, Any]]) -> None:
-    """The training log without its clock: the same inputs give the same file."""
-    clocks = ("runtime", "per_second")
-    kept = [{k: v for k, v in one.items() if not k.endswith(clocks)} for one in log]
-    write_json(folder / "log.json", kept)
 
 
 def _benchmark(

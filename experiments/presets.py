@@ -37,12 +37,12 @@ class RunSettings:
     dpo: DPOSettings = field(default_factory=DPOSettings)
     ppo: PPOSettings = field(default_factory=PPOSettings)
     grpo: GRPOSettings = field(default_factory=GRPOSettings)
-    """Of `persuade train ppo` and `persuade train grpo`; no part of a run."""
+    """Of `persuade train grpo`; no part of a run."""
     benchmark: BenchmarkSettings = field(default_factory=BenchmarkSettings)
     max_reply_tokens: int | None = None
     """Of persuaders and user models alike; None for what each has by itself."""
     agents: tuple[str, ...] = (
-        "silent", "naive", "repeating", "flattering", "off-topic", "prompted", "sft", "dpo",
+        "silent", "naive", "repeating", "flattering", "off-topic", "prompted", "sft", "dpo", "ppo",
     )  # fmt: skip
     user_models: tuple[str, ...] = ("learned", "held-out", "concerns")
     """`learned` is what preferences are simulated with; `held-out` is a second one, trained

@@ -1,61 +1,44 @@
-"""PPO and GRPO on a run: trained on request, because they would double a run's time on a CPU."""
+"""PPO and GRPO on a run, against its learned user. PPO is part of a run, GRPO on request."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
 from experiments.names import user_model_in, user_model_loader
-from experiments.pipeline import RunData, dump, keep_log, stages_of
 from experiments.presets import RunSettings
 from experiments.progress import bar, training_bar
+from experiments.run_data import RunData, dump, keep_log
 from experiments.stages import Stage, digest
-from experiments.storage import locked
+from experiments.storage import write_json
 from persuade_env import __version__
 from persuade_env.dialogue import ScenarioRecord
-from persuade_env.errors import UnknownNameError
 
 ALGORITHMS = ("ppo", "grpo")
-"""What `train` takes; also the names of the checkpoints' folders in a run."""
+"""What `stage` takes; also the names of the checkpoints' folders in a run."""
+
+CLOCK = "timings.json"
+"""In the folder of either: the seconds that each iteration took, apart from its results."""
 
 
-def train(
-    root: Path,
-    settings: RunSettings,
-    algorithm: str,
-    *,
-    say: Callable[[str], None] = lambda _: None,
-) -> None:
-    """Trains in `root/ALGORITHM` against the learned user, after what is missing before it.
-
-    Raises:
-        UnknownNameError: if there is no such algorithm.
-        RunError: if another process is at work in `root`, or it can't be written.
-    """
-    if algorithm not in ALGORITHMS:
-        raise UnknownNameError("algorithm", algorithm, ALGORITHMS)
+def stage(algorithm: str, root: Path, data: RunData, settings: RunSettings) -> Stage:
+    """Trains the SFT persuader of the run in `root` by one of the `ALGORITHMS`."""
     chosen = settings.ppo if algorithm == "ppo" else settings.grpo
     make = _ppo if algorithm == "ppo" else _grpo
-    with locked(root):
-        for stage in stages_of(root, settings):
-            if stage.name == "preferences":
-                break
-            say(f"{stage.name}: {'done' if stage.run(root) else 'unchanged, kept'}")
-        data = RunData.load(settings)
-        stage = Stage(
-            algorithm,
-            partial(make, root, data.train, settings),
-            {
-                "version": __version__,
-                "user_model": digest(root / "user-model"),
-                "sft": digest(root / "sft"),
-                "scenarios": dump(data.train),
-                "settings": asdict(replace(chosen, seed=settings.seed)),
-            },
-        )
-        say(f"{algorithm}: {'done' if stage.run(root) else 'unchanged, kept'}")
+    return Stage(
+        algorithm,
+        partial(make, root, data.train, settings),
+        {
+            "version": __version__,
+            "max_reply_tokens": settings.max_reply_tokens,
+            "user_model": digest(root / "user-model"),
+            "sft": digest(root / "sft"),
+            "scenarios": dump(data.train),
+            "settings": asdict(replace(chosen, seed=settings.seed)),
+        },
+    )
 
 
 def _ppo(
@@ -78,6 +61,7 @@ def _ppo(
             settings=chosen,
             report=report,
         )
+    write_json(folder / CLOCK, [one["seconds"] for one in log])
     keep_log(folder, log)
 
 
@@ -94,4 +78,5 @@ def _grpo(
         settings=replace(settings.grpo, seed=settings.seed),
         callbacks=[training_bar("grpo")],
     )
+    write_json(folder / CLOCK, [one["seconds"] for one in log])
     keep_log(folder, log)

@@ -26,8 +26,11 @@ from persuade_env.errors import RunError
 matplotlib.use("Agg")
 
 TRAINED = ("user-model", "held-out", "sft", "dpo")
+"""What is trained on recorded or simulated examples, and has a loss."""
+REINFORCED = ("ppo", "grpo")
+"""What learns in the environment, and has a return."""
 DIALOGUES_PER_AGENT = 2
-_SHOWN_AGENTS = ("dpo", "sft", "prompted", "flattering")
+_SHOWN_AGENTS = ("ppo", "dpo", "sft", "prompted", "flattering")
 
 
 @dataclass(frozen=True)
@@ -99,11 +102,17 @@ def _plots(root: Path, rows: Sequence[Row]) -> list[dict[str, str]]:
         return {"title": title, "svg": base64.b64encode(buffer.getvalue()).decode()}
 
     with matplotlib.rc_context({"svg.hashsalt": "persuade-env", "font.size": 9}):
-        return [
+        made = [
             plot("Attitude gain and success, with 95 % intervals", _gains(rows)),
             plot("Attitude by turn", _attitudes(root, rows)),
             plot("Training", _curves(root)),
         ]
+        logs = {name: read_json(root / name / "log.json") for name in REINFORCED}
+        learned = {name: log for name, log in logs.items() if log}
+        if learned:
+            title = "Learning in the environment, by iteration: its own dialogues, no held-out ones"
+            made.append(plot(title, _learning(learned)))
+        return made
 
 
 def _gains(rows: Sequence[Row]) -> Any:
@@ -185,6 +194,29 @@ def _curves(root: Path) -> Any:
         axis.set_title(f"{name}: loss")
         axis.set_xlabel("step")
         axis.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    return figure
+
+
+def _learning(logs: Mapping[str, Sequence[Mapping[str, float]]]) -> Any:
+    """What is earned, and the cheap ways to earn it: length, and leaving the format."""
+    from matplotlib.figure import Figure
+
+    shown = {
+        "attitude_gain": "attitude gain",
+        "words": "words per turn",
+        "malformed": "malformed turns",
+        "kl": "KL to SFT, nats per token",
+    }
+    figure = Figure(figsize=(9, 2.5))
+    for axis, (key, title) in zip(figure.subplots(1, len(shown)), shown.items(), strict=True):
+        for name, log in logs.items():
+            values = [one.get(key, np.nan) for one in log]
+            axis.plot(range(1, len(values) + 1), values, ".-", label=name)
+        axis.set_title(title)
+        axis.set_xlabel("iteration")
+        axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(frameon=False)
     figure.tight_layout()
     return figure
 

@@ -39,11 +39,10 @@ class Stage:
         Returns:
             Whether anything was done.
         """
-        folder = root / self.name
-        fingerprint = _digest(json.dumps(self.inputs, sort_keys=True).encode())
-        done = read_json(folder / _DONE)
-        if done and done["inputs"] == fingerprint and done["outputs"] == digest(folder):
+        if self.is_made(root):
             return False
+        folder, fingerprint = root / self.name, self._fingerprint
+        done = read_json(folder / _DONE)
         if (read_json(folder / _BEGUN) or {}).get("inputs") != fingerprint or done:
             shutil.rmtree(folder, ignore_errors=True)
         write_json(folder / _BEGUN, {"inputs": fingerprint})
@@ -56,6 +55,18 @@ class Stage:
             {"inputs": fingerprint, "outputs": digest(folder), "seconds": seconds},
         )
         return True
+
+    def is_made(self, root: Path) -> bool:
+        """Whether `root/name` has it whole, and made from these inputs."""
+        folder = root / self.name
+        done = read_json(folder / _DONE)
+        if not done or done["inputs"] != self._fingerprint:
+            return False
+        return bool(done["outputs"] == digest(folder))
+
+    @property
+    def _fingerprint(self) -> str:
+        return _digest(json.dumps(self.inputs, sort_keys=True).encode())
 
 
 def digest(folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""Logs a finished run to Weights & Biases: settings, training curves, table, dialogues.
+"""Logs a run to Weights & Biases: settings, training curves, table, dialogues.
 
 Nothing here is needed for a run, and nothing of a run depends on it: it reads the run's
 folder. Without a key (`WANDB_API_KEY` or a login) it logs offline; `wandb sync` uploads that
@@ -13,7 +13,7 @@ from typing import Any
 
 from experiments.benchmark import frame, load_rows
 from experiments.pipeline import run_settings
-from experiments.report import TRAINED, sample_dialogues
+from experiments.report import REINFORCED, TRAINED, sample_dialogues
 from experiments.storage import read_json
 from persuade_env.envs.rendering import render_ansi
 from persuade_env.errors import RunError
@@ -56,13 +56,15 @@ def _mode(wandb: Any) -> Any:
 
 
 def _log(run: Any, wandb: Any, root: Path) -> None:
-    for stage in TRAINED:
+    for stage in (*TRAINED, *REINFORCED):
         run.define_metric(f"{stage}/step")
         run.define_metric(f"{stage}/*", step_metric=f"{stage}/step")
         for number, entry in enumerate(read_json(root / stage / "log.json") or [], start=1):
             metrics = {k: float(v) for k, v in entry.items() if k != "step"}
             run.log({f"{stage}/step": number, **{f"{stage}/{k}": v for k, v in metrics.items()}})
     rows = load_rows(root / "benchmark")
+    if not rows:
+        return  # a model was trained and nothing benchmarked yet
     run.log({"benchmark": wandb.Table(dataframe=frame(rows))})
     for row in rows:
         for metric in ("success", "attitude_gain", "win_rate"):

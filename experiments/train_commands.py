@@ -13,6 +13,7 @@ from experiments.options import (
     RunFolder,
     Scenarios,
     Seed,
+    Track,
     quiet,
     run_folder,
     run_settings,
@@ -21,14 +22,20 @@ from experiments.options import (
 app = typer.Typer(help="Trains one model.", no_args_is_help=True)
 
 
-def _train(stage: str, preset: str, folder: Path, seed: int, scenarios: Path | None) -> None:
+def _train(
+    stage: str, preset: str, folder: Path, seed: int, scenarios: Path | None, track: bool
+) -> None:
     from experiments import pipeline
 
     quiet()
     folder = run_folder(folder, preset, seed, scenarios)
     settings = run_settings(preset, seed, scenarios)
-    pipeline.run(folder, settings, until=stage, say=lambda line: err.print(escape(line)))
+    pipeline.train(folder, settings, stage, say=lambda line: err.print(escape(line)))
     out.print(f"checkpoint: {folder / stage}", soft_wrap=True, highlight=False)
+    if track:
+        from experiments.tracking import track as log_run
+
+        out.print(f"tracked: {log_run(folder)}", soft_wrap=True, highlight=False)
 
 
 @app.command("user-model")
@@ -37,9 +44,10 @@ def train_user_model(
     folder: RunFolder = Path(),
     seed: Seed = 0,
     scenarios: Scenarios = None,
+    track: Track = False,
 ) -> None:
     """The learned user, on half of the training scenarios."""
-    _train("user-model", preset, folder, seed, scenarios)
+    _train("user-model", preset, folder, seed, scenarios, track)
 
 
 @app.command("sft")
@@ -48,9 +56,10 @@ def train_sft(
     folder: RunFolder = Path(),
     seed: Seed = 0,
     scenarios: Scenarios = None,
+    track: Track = False,
 ) -> None:
     """The SFT persuader, with the stages before it."""
-    _train("sft", preset, folder, seed, scenarios)
+    _train("sft", preset, folder, seed, scenarios, track)
 
 
 @app.command("dpo")
@@ -59,9 +68,10 @@ def train_dpo(
     folder: RunFolder = Path(),
     seed: Seed = 0,
     scenarios: Scenarios = None,
+    track: Track = False,
 ) -> None:
     """The DPO persuader, with the stages before it."""
-    _train("dpo", preset, folder, seed, scenarios)
+    _train("dpo", preset, folder, seed, scenarios, track)
 
 
 @app.command("ppo")
@@ -70,9 +80,10 @@ def train_ppo(
     folder: RunFolder = Path(),
     seed: Seed = 0,
     scenarios: Scenarios = None,
+    track: Track = False,
 ) -> None:
     """The PPO persuader, against the learned user, with the stages before it."""
-    _reinforce("ppo", preset, folder, seed, scenarios)
+    _train("ppo", preset, folder, seed, scenarios, track)
 
 
 @app.command("grpo")
@@ -81,18 +92,7 @@ def train_grpo(
     folder: RunFolder = Path(),
     seed: Seed = 0,
     scenarios: Scenarios = None,
+    track: Track = False,
 ) -> None:
     """The GRPO persuader, against the learned user, with the stages before it."""
-    _reinforce("grpo", preset, folder, seed, scenarios)
-
-
-def _reinforce(
-    algorithm: str, preset: str, folder: Path, seed: int, scenarios: Path | None
-) -> None:
-    from experiments import reinforcement
-
-    quiet()
-    folder = run_folder(folder, preset, seed, scenarios)
-    settings = run_settings(preset, seed, scenarios)
-    reinforcement.train(folder, settings, algorithm, say=lambda line: err.print(escape(line)))
-    out.print(f"checkpoint: {folder / algorithm}", soft_wrap=True, highlight=False)
+    _train("grpo", preset, folder, seed, scenarios, track)

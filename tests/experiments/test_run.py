@@ -114,7 +114,7 @@ def test_the_report_is_one_file_that_escapes_what_was_said(undisturbed, tmp_path
     assert "<script" not in html
     assert "&lt;script&gt;x" in html
     assert "http://" not in html.replace("http://www.w3.org", "")
-    assert html.count("data:image/svg+xml") == 3
+    assert html.count("data:image/svg+xml") == 4
     with pytest.raises(RunError, match="no benchmark yet"):
         write_report(tmp_path, tmp_path / "none.html")
 

@@ -1,0 +1,280 @@
+"""Ways of training compared: several seeds of each, on one environment, against held-out users.
+
+    persuade compare --seeds 3
+
+One run gives the users and the SFT persuader that everything starts from. From there each seed
+simulates its own preferences for DPO and plays its own dialogues for PPO and GRPO; best-of-n trains
+nothing and looks ahead. Each seed then plays a benchmark of its own episodes, and a
+method is compared with SFT dialogue by dialogue, on the same scenarios and episode seeds.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments import pipeline, reinforcement
+from experiments.benchmark import Row, load_episodes, summarize
+from experiments.names import agent_in, forget_models, user_model_in
+from experiments.presets import RunSettings
+from experiments.run_data import RunData, dump
+from experiments.stages import Stage, digest, seconds
+from experiments.statistics import CONFIDENCE, RESAMPLES, Estimate
+from experiments.storage import locked, read_json, write_json
+from persuade_env.dialogue import ScenarioRecord
+from persuade_env.episode import Episode
+from persuade_env.errors import RunError, UnknownNameError
+from persuade_env.seeding import derive_seed, generator
+
+METHODS = ("sft", "best-of-4", "dpo", "grpo", "ppo")
+FOLDER = "comparison"
+"""In a run's folder: what this adds to it."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One method against one user model."""
+
+    row: Row
+    """Of all seeds' dialogues together."""
+    over_sft: Estimate
+    """Attitude gain beyond SFT's in the same episodes, Likert points; scenarios and seeds are
+    resampled."""
+    by_seed: tuple[float, ...]
+    """The same, seed by seed."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON; NaN becomes null."""
+        plain = {
+            k: None if math.isnan(v) else round(v, 6) for k, v in asdict(self.over_sft).items()
+        }
+        return {
+            **self.row.to_json(),
+            "over_sft": plain,
+            "by_seed": [None if math.isnan(one) else round(one, 6) for one in self.by_seed],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Compared:
+        row = Row.from_json({k: v for k, v in data.items() if k not in ("over_sft", "by_seed")})
+        over = {k: math.nan if v is None else v for k, v in data["over_sft"].items()}
+        by_seed = tuple(math.nan if one is None else one for one in data["by_seed"])
+        return cls(row, Estimate(**over), by_seed)
+
+
+def check(methods: Sequence[str]) -> None:
+    """Whether these can be compared.
+
+    Raises:
+        UnknownNameError: if there is no such method.
+        RunError: if SFT, which the others are compared with, is not among them.
+    """
+    for name in methods:
+        if name not in METHODS and not name.removeprefix("best-of-").isdecimal():
+            raise UnknownNameError("method", name, METHODS)
+    if "sft" not in methods:
+        raise RunError("name sft as well: the other methods are compared with it")
+
+
+def compare(
+    root: Path,
+    settings: RunSettings,
+    seeds: int,
+    *,
+    methods: Sequence[str] = METHODS,
+    say: Callable[[str], None] = lambda _: None,
+) -> list[Compared]:
+    """Trains and benchmarks what is missing of the comparison in `root/comparison`.
+
+    Args:
+        seeds: how many; the first is the run's own.
+
+    Raises:
+        RunError: if another process is at work in `root`, or it can't be written.
+    """
+    pipeline.run(root, settings, until="benchmark", say=say)
+    with locked(root):
+        data = RunData.load(settings)
+        for seed in range(settings.seed, settings.seed + seeds):
+            place = root / FOLDER / f"seed-{seed}"
+            own = replace(settings, seed=seed)
+            for stage in _stages(root, place, data, own, methods):
+                made = stage.run(place)
+                forget_models()
+                say(f"seed {seed}, {stage.name}: {'done' if made else 'unchanged, kept'}")
+        found = summarize_seeds(root, settings, seeds, methods)
+        write_json(root / FOLDER / "results.json", [one.to_json() for one in found])
+    return found
+
+
+def _stages(
+    root: Path, place: Path, data: RunData, settings: RunSettings, methods: Sequence[str]
+) -> Any:
+    """What one seed has of its own."""
+    if "dpo" in methods:
+        yield _kept(root, pipeline.preferences_stage(root, data, settings))
+        yield _kept(root, pipeline.dpo_stage(root, place / "preferences", settings))
+    for algorithm in reinforcement.ALGORITHMS:
+        if algorithm in methods:
+            yield _kept(root, reinforcement.stage(algorithm, root, data, settings))
+    yield Stage(
+        "benchmark",
+        partial(_benchmark, root, place, data.test, settings, methods),
+        {
+            "checkpoints": {
+                str(folder.relative_to(root)): digest(folder)
+                for folder in (
+                    *(root / name for name in ("user-model", "held-out", "sft")),
+                    *(place / name for name in methods if (place / name).is_dir()),
+                )
+            },
+            "scenarios": dump(data.test),
+            "methods": list(methods),
+            "user_models": settings.user_models,
+            "max_reply_tokens": settings.max_reply_tokens,
+            "settings": asdict(replace(settings.benchmark, seed=settings.seed)),
+        },
+    )
+
+
+def _kept(root: Path, stage: Stage) -> Stage:
+    """The stage, made by copying where the run itself has made it from the same inputs."""
+
+    def make(folder: Path) -> None:
+        if stage.is_made(root):
+            shutil.copytree(root / stage.name, folder, dirs_exist_ok=True)
+        else:
+            stage.make(folder)
+
+    return replace(stage, make=make)
+
+
+def _benchmark(
+    root: Path,
+    place: Path,
+    records: Sequence[ScenarioRecord],
+    settings: RunSettings,
+    methods: Sequence[str],
+    folder: Path,
+) -> None:
+    users = {name: user_model_in(root, name) for name in settings.user_models}
+    agents = {name: agent_in(place if (place / name).is_dir() else root, name) for name in methods}
+    # What the run itself has played in the same episodes is not played again.
+    if settings.seed == (read_json(root / "prepare" / "settings.json") or {}).get("seed"):
+        (folder / "episodes").mkdir(parents=True, exist_ok=True)
+        for pair in (f"{agent}--{user}.jsonl" for agent in agents for user in users):
+            played, copy = root / "benchmark" / "episodes" / pair, folder / "episodes" / pair
+            if played.exists() and not copy.exists():
+                shutil.copy(played, copy)
+    pipeline.benchmark(agents, users, [one.scenario for one in records], folder, settings)
+
+
+def summarize_seeds(
+    root: Path, settings: RunSettings, seeds: int, methods: Sequence[str]
+) -> list[Compared]:
+    """One line per user model and method, all seeds together."""
+    found = []
+    places = [
+        root / FOLDER / f"seed-{seed}" / "benchmark"
+        for seed in range(settings.seed, settings.seed + seeds)
+    ]
+    for user in settings.user_models:
+        played = {name: [load_episodes(one, name, user) for one in places] for name in methods}
+        baseline = played["sft"]
+        for name, by_seed in played.items():
+            row = summarize(
+                name,
+                user,
+                [episode for episodes in by_seed for episode in episodes],
+                None if name == "sft" else [e for episodes in baseline for e in episodes],
+                baseline_name="" if name == "sft" else "sft",
+                seed=settings.seed,
+            )
+            table = _over(by_seed, baseline)
+            rng = generator(derive_seed(settings.seed, "comparison", user, name))
+            found.append(
+                Compared(row, crossed_mean(table, rng), tuple(map(_mean, table)))
+                if name != "sft"
+                else Compared(row, Estimate(math.nan, math.nan, math.nan), ())
+            )
+    return found
+
+
+def _over(
+    by_seed: Sequence[Sequence[Episode]], baseline: Sequence[Sequence[Episode]]
+) -> np.ndarray:
+    """Attitude gain beyond the baseline's, (seeds, scenarios); NaN where either failed."""
+    scenarios = sorted({one.scenario.id for episodes in by_seed for one in episodes})
+    table = np.full((len(by_seed), len(scenarios)), np.nan)
+    for seed, (episodes, others) in enumerate(zip(by_seed, baseline, strict=True)):
+        theirs = {(one.scenario.id, one.seed): one for one in others if one.valid}
+        for column, scenario in enumerate(scenarios):
+            differences = [
+                one.attitude_gain - theirs[one.scenario.id, one.seed].attitude_gain
+                for one in episodes
+                if one.scenario.id == scenario and one.valid and (scenario, one.seed) in theirs
+            ]
+            table[seed, column] = _mean(differences)
+    return table
+
+
+def crossed_mean(table: np.ndarray, rng: np.random.Generator) -> Estimate:
+    """The mean of a table (seeds, scenarios) whose rows and columns could both have been others.
+
+    Rows and columns are resampled together (Owen, "The pigeonhole bootstrap", 2007). With three
+    seeds such an interval is rough, but not blind to them. NaN cells are left out.
+    """
+    n_seeds, n_scenarios = table.shape
+    values = []
+    for _ in range(RESAMPLES):
+        rows = rng.integers(n_seeds, size=n_seeds)
+        columns = rng.integers(n_scenarios, size=n_scenarios)
+        values.append(_mean(table[np.ix_(rows, columns)].ravel()))
+    tail = 50 * (1 - CONFIDENCE)
+    low, high = np.nanpercentile(values, [tail, 100 - tail])
+    return Estimate(_mean(table.ravel()), float(low), float(high))
+
+
+def _mean(values: Sequence[float] | np.ndarray) -> float:
+    known = np.asarray(values, float)
+    known = known[~np.isnan(known)]
+    return float(known.mean()) if len(known) else math.nan
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a method cost to train, mean over seeds."""
+
+    dialogues: float
+    """Begun in the simulation; a preference's path counts as one."""
+    minutes: float
+
+
+def costs(root: Path, settings: RunSettings, seeds: int, methods: Sequence[str]) -> dict[str, Cost]:
+    """Of the methods that train in simulation, beside SFT and the users, which all share."""
+    found = {}
+    for name in methods:
+        each = []
+        for seed in range(settings.seed, settings.seed + seeds):
+            place = root / FOLDER / f"seed-{seed}"
+            # A stage that was copied from the run took what it took there.
+            where = root if seed == settings.seed and (root / name).is_dir() else place
+            taken = seconds(where, name)
+            if name == "dpo":
+                taken += seconds(where, "preferences")
+                simulated = read_json(place / "preferences" / "summary.json") or {}
+                each.append((simulated.get("candidates", 0) * settings.preferences.n_paths, taken))
+            elif name in reinforcement.ALGORITHMS:
+                log = read_json(place / name / "log.json") or []
+                each.append((sum(one["dialogues"] for one in log), taken))
+        if each:
+            dialogues, taken = np.mean(each, axis=0)
+            found[name] = Cost(float(dialogues), float(taken) / 60)
+    return found

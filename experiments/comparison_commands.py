@@ -1,0 +1,95 @@
+"""`persuade compare`: ways of training, several seeds of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from experiments.console import err, out
+from experiments.options import (
+    Preset,
+    RunFolder,
+    Scenarios,
+    Seed,
+    names_in,
+    quiet,
+    run_folder,
+    run_settings,
+)
+
+if TYPE_CHECKING:
+    from experiments.comparison import Compared, Cost
+
+
+def compare(
+    preset: Preset = "default",
+    folder: RunFolder = Path(),
+    seed: Seed = 0,
+    scenarios: Scenarios = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Of each method, from --seed on.")] = 3,
+    methods: Annotated[
+        str, typer.Option(help="Comma-separated: sft, best-of-N, dpo, grpo, ppo.")
+    ] = "sft,best-of-4,dpo,grpo,ppo",
+) -> None:
+    """Several seeds of SFT, best-of-n, DPO, GRPO and PPO on a run's users, and their gain over SFT.
+
+    It makes the run first where it is missing. What is finished is kept, as in `run`.
+    """
+    from experiments import comparison, pipeline
+    from experiments.comparison_plots import plot
+
+    quiet()
+    names = names_in(methods)
+    comparison.check(names)
+    folder = run_folder(folder, preset, seed, scenarios)
+    settings = run_settings(preset, seed, scenarios)
+    found = comparison.compare(
+        folder, settings, seeds, methods=names, say=lambda line: err.print(escape(line))
+    )
+    costs = comparison.costs(folder, settings, seeds, names)
+    out.print(_table(found, costs))
+    place = folder / comparison.FOLDER
+    plot(place, range(seed, seed + seeds), place / "curves.svg")
+    out.print(f"machine: {pipeline.machine()}", highlight=False)
+    out.print(f"results: {place / 'results.json'}, {place / 'curves.svg'}", soft_wrap=True)
+
+
+def _table(found: Sequence[Compared], costs: Mapping[str, Cost]) -> Table:
+    from experiments.tables import show
+
+    table = Table(
+        caption="95 % intervals; gain over SFT with scenarios and seeds resampled; cost to train "
+        "beside SFT and users, mean of seeds",
+        caption_justify="left",
+    )
+    for heading in ("user model", "agent"):
+        table.add_column(heading, no_wrap=True)
+    headings = ("n", "attitude gain", "over SFT", "by seed", "success", "words", "malformed")
+    for heading in (*headings, "misconduct", "dialogues", "minutes"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    last = None
+    for one in found:
+        row, cost = one.row, costs.get(one.row.agent)
+        if last not in (None, row.user_model):
+            table.add_section()
+        last = row.user_model
+        table.add_row(
+            row.user_model,
+            row.agent,
+            str(row.n),
+            show(row.metrics["attitude_gain"], "attitude_gain"),
+            show(one.over_sft, "attitude_gain"),
+            " ".join(f"{value:.2f}" for value in one.by_seed),
+            show(row.metrics["success"], "success"),
+            f"{row.metrics['words'].value:.1f}",
+            f"{row.metrics['malformed'].value:.3f}",
+            f"{row.metrics['misconduct'].value:.2f}",
+            f"{cost.dialogues:.0f}" if cost else "",
+            f"{cost.minutes:.1f}" if cost else "",
+        )
+    return table
