@@ -197,7 +197,7 @@ def summarize_seeds(
                 baseline_name="" if name == "sft" else "sft",
                 seed=settings.seed,
             )
-            table = _over(by_seed, baseline)
+            table = over_baseline(by_seed, baseline)
             rng = generator(derive_seed(settings.seed, "comparison", user, name))
             found.append(
                 Compared(row, crossed_mean(table, rng), tuple(map(_mean, table)))
@@ -207,7 +207,7 @@ def summarize_seeds(
     return found
 
 
-def _over(
+def over_baseline(
     by_seed: Sequence[Sequence[Episode]], baseline: Sequence[Sequence[Episode]]
 ) -> np.ndarray:
     """Attitude gain beyond the baseline's, (seeds, scenarios); NaN where either failed."""

@@ -49,7 +49,8 @@ def speak(chat):
 def play(tokenizer, user_model, samples=(0, 1, 2, 3)):
     chat = TransformersChat(tiny(), tokenizer, fast=False)
     count = len(samples)
-    return play_group(speak(chat), user_model, [WORLD[0]] * count, [7] * count, samples, REWARD, 2)
+    scenarios, seeds = [WORLD[0]] * count, [7] * count
+    return play_group(speak(chat), user_model, scenarios, seeds, samples, REWARD, 2)[1]
 
 
 def test_a_dialogue_is_one_sequence_in_which_the_user_is_masked(tokenizer):

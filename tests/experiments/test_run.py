@@ -188,3 +188,29 @@ def test_an_agent_is_reinforced_on_a_run_and_its_checkpoint_speaks(undisturbed, 
     agent = load_agent(f"checkpoint={folder / algorithm}")
     (reply,) = agent.act([persuader_view(Dialogue(scenario=scenario()))], [0])
     assert reply.completion.token_ids
+
+
+def test_methods_are_compared_on_a_run(undisturbed):
+    folder, _ = undisturbed
+    arguments = ["compare", "--preset", "smoke", "--out", str(folder), "--seeds", "2"]
+    arguments += ["--methods", "sft,best-of-2,ppo"]
+    done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "over SFT" in done.stdout
+    place = folder / "comparison"
+    found = json.loads((place / "results.json").read_text())
+    users = PRESETS["smoke"].user_models
+    assert [(one["user_model"], one["agent"]) for one in found] == [
+        (user, agent) for user in users for agent in ("sft", "best-of-2", "ppo")
+    ]
+    assert all(len(one["by_seed"]) == 2 for one in found if one["agent"] != "sft")
+    # The first seed is the run's own, and is not trained again; the second is another one.
+    first, second = (place / f"seed-{seed}" / "ppo" / "log.json" for seed in (0, 1))
+    assert first.read_bytes() == (folder / "ppo" / "log.json").read_bytes()
+    assert second.read_bytes() != first.read_bytes()
+    played = [
+        (where / "benchmark" / "episodes" / "ppo--concerns.jsonl").read_bytes()
+        for where in (folder, place / "seed-0", place / "seed-1")
+    ]
+    assert played[0] == played[1] != played[2]
+    assert (place / "curves.svg").stat().st_size > 1000
