@@ -60,6 +60,13 @@ class Outcome(StrEnum):
     """The turns ran out."""
 
 
+_OUTCOME_OF = {
+    Decision.ACCEPT: Outcome.ACCEPTED,
+    Decision.REFUSE: Outcome.REFUSED,
+    Decision.CONTINUE: Outcome.UNDECIDED,
+}
+
+
 class Appeal(StrEnum):
     """What a persuader turn mainly does: the ten strategies that PersuasionForGood is labelled
     with (Wang et al., ACL 2019, table 2), or none of them."""
@@ -238,14 +245,10 @@ class Dialogue(_Frozen):
     @property
     def outcome(self) -> Outcome:
         """`accepted` or `refused` by the last decision, else `undecided`."""
-        persuadee_turns = self.persuadee_turns
-        if not persuadee_turns:
-            return Outcome.UNDECIDED
-        return {
-            Decision.ACCEPT: Outcome.ACCEPTED,
-            Decision.REFUSE: Outcome.REFUSED,
-            Decision.CONTINUE: Outcome.UNDECIDED,
-        }[persuadee_turns[-1].decision]
+        for turn in reversed(self.turns):
+            if isinstance(turn, PersuadeeTurn):
+                return _OUTCOME_OF[turn.decision]
+        return Outcome.UNDECIDED
 
 
 class RecordedDialogue(_Frozen):

@@ -173,14 +173,15 @@ def step(
 
 
 def _hear(episode: Episode, reply: PersuaderReply) -> Episode:
-    heard = replace(
+    failed = reply.turn is None
+    return replace(
         episode,
+        dialogue=episode.dialogue if reply.turn is None else episode.dialogue.extended(reply.turn),
+        stop=EpisodeStop.ERROR if failed else episode.stop,
+        error_kind=_kind(reply.error) if failed else episode.error_kind,
         malformed_turns=episode.malformed_turns + reply.malformed,
         persuader_usage=episode.persuader_usage + reply.usage,
     )
-    if reply.turn is None:
-        return replace(heard, stop=EpisodeStop.ERROR, error_kind=_kind(reply.error))
-    return replace(heard, dialogue=episode.dialogue.extended(reply.turn))
 
 
 def _ask(user_model: UserModel, episodes: Sequence[Episode]) -> list[UserReply]:
@@ -208,16 +209,18 @@ def _answer(
     malformed: bool,
     max_turns: int,
 ) -> Episode:
-    heard = replace(heard, user_usage=heard.user_usage + answer.usage)
+    usage = heard.user_usage + answer.usage
     if answer.turn is None:
-        return replace(heard, stop=EpisodeStop.ERROR, error_kind=_kind(answer.error))
+        kind = _kind(answer.error)
+        return replace(heard, stop=EpisodeStop.ERROR, error_kind=kind, user_usage=usage)
     dialogue = heard.dialogue.extended(answer.turn)
     terms = reward.terms(Transition(before.dialogue, dialogue, malformed))
     turns = before.turn + 1
     stop = _STOP_OF[answer.turn.decision]
     if stop is EpisodeStop.NONE and turns >= max_turns:
         stop = EpisodeStop.MAX_TURNS
-    return replace(heard, dialogue=dialogue, stop=stop, reward_terms=(*before.reward_terms, terms))
+    earned = (*before.reward_terms, terms)
+    return replace(heard, dialogue=dialogue, stop=stop, reward_terms=earned, user_usage=usage)
 
 
 _STOP_OF = {

@@ -202,6 +202,7 @@ def user_view(dialogue: Dialogue) -> Dialogue:
     turns = tuple(
         turn.model_copy(update={"analysis": "", "strategy": "", "appeal": None, "bluff": False})
         if isinstance(turn, PersuaderTurn)
+        and (turn.analysis or turn.strategy or turn.appeal or turn.bluff)
         else turn
         for turn in dialogue.turns
     )

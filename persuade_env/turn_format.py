@@ -16,12 +16,11 @@ from persuade_env.errors import MalformedTurnError
 
 _FIELDS = ("Analysis", "Strategy", "Response")
 _MARKER = re.compile(r"^[ \t]*(Analysis|Strategy|Response)[ \t]*:[ \t]*", re.MULTILINE)
-_SPACES = re.compile(r"\s+")
 
 
 def one_line(text: str) -> str:
     """The text with every run of white space, line breaks included, as one space."""
-    return _SPACES.sub(" ", text).strip()
+    return " ".join(text.split())
 
 
 def whole_sentences(words: str) -> str:

@@ -24,7 +24,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
@@ -58,6 +57,9 @@ _WORSE = ("Now I like it even less.", "That is just what I was afraid of.", "You
 _LEFT = ("I'd rather stop here.", "No. Let's leave it.", "This goes nowhere. Goodbye.")
 
 
+_KEPT_MINDS = 1024
+
+
 @dataclass(frozen=True)
 class _Mind:
     """A persona's texts as unit vectors, each (n_concerns, dimension)."""
@@ -84,6 +86,7 @@ class ConcernsUser:
 
     def __init__(self) -> None:
         self._embed = Embedder()
+        self._minds: dict[int, _Mind] = {}
 
     def reply(self, dialogues: Sequence[Dialogue], seeds: Sequence[int]) -> list[UserReply]:
         """See `UserModel.reply`. A scenario without a persona with concerns gives an error."""
@@ -105,8 +108,23 @@ class ConcernsUser:
                     f"{dialogue.scenario.id!r} has none; use `learned` or `prompted`"
                 )
             )
-        state = self._replay(_mind(self._embed, persona), responses)
+        state = self._replay(self._mind(persona), responses)
         return UserReply(turn=_speak(persona, state, seed))
+
+    def _mind(self, persona: Persona) -> _Mind:
+        """A persona as vectors, kept by identity: to hash all its texts at every turn is slow."""
+        mind = self._minds.get(id(persona))
+        if mind is None or mind.persona is not persona:
+            if len(self._minds) >= _KEPT_MINDS:
+                self._minds.clear()
+            concerns = persona.concerns
+            self._minds[id(persona)] = mind = _Mind(
+                persona,
+                persona.initial_attitude,
+                settles=np.stack([self._embed(one_line(one.settled_by)) for one in concerns]),
+                worsens=np.stack([self._embed(one_line(one.worsened_by)) for one in concerns]),
+            )
+        return mind
 
     def _replay(self, mind: _Mind, responses: Sequence[str]) -> _State:
         state = _State(mind.initial_attitude, list(range(len(mind.persona.concerns))))
@@ -179,11 +197,3 @@ def _speak(persona: Persona, state: _State, seed: int) -> Turn:
 
 def _choose(options: Sequence[str], seed: int) -> str:
     return options[derive_seed(seed, "words") % len(options)]
-
-
-@lru_cache(maxsize=1024)
-def _mind(embed: Embedder, persona: Persona) -> _Mind:
-    concerns = persona.concerns
-    settles = np.stack([embed(one_line(one.settled_by)) for one in concerns])
-    worsens = np.stack([embed(one_line(one.worsened_by)) for one in concerns])
-    return _Mind(persona, persona.initial_attitude, settles, worsens)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from persuade_env.dialogue import PersuadeeTurn, PersuaderTurn, Scenario, ScenarioRecord
 from persuade_env.episode import DEFAULT_MAX_TURNS, Episode, start
 from persuade_env.errors import PersuadeError, ScenarioError, UnknownNameError
-from persuade_env.protocols import PersuaderReply, UserModel, persuader_view
+from persuade_env.protocols import PersuaderReply, UserModel
 from persuade_env.registry import load_user_model
 from persuade_env.rewards import Reward, default_reward
 from persuade_env.turn_format import one_line, read_action
@@ -29,6 +29,7 @@ class World:
     scenarios: Mapping[str, Scenario]
     reward: Reward
     max_turns: int
+    _descriptions: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def make(
@@ -82,7 +83,13 @@ class World:
             f"{message_name(episode.scenario, turn)}: {one_line(turn.response)}"
             for turn in episode.dialogue.turns
         ]
-        return "\n".join([describe_scenario(episode.scenario), "", *history])
+        return "\n".join([self.described(episode.scenario), "", *history])
+
+    def described(self, scenario: Scenario) -> str:
+        """`describe_scenario`, remembered: it is part of every observation and info."""
+        if scenario.id not in self._descriptions:
+            self._descriptions[scenario.id] = describe_scenario(scenario)
+        return self._descriptions[scenario.id]
 
     def info(self, episode: Episode) -> dict[str, Any]:
         """The fixed schema: the same keys and types at reset and at every step, all new objects.
@@ -93,7 +100,7 @@ class World:
         answers = episode.dialogue.persuadee_turns
         last = answers[-1] if answers else None
         return {
-            "messages": public_messages(episode),
+            "messages": public_messages(episode, self.described(episode.scenario)),
             "turn": episode.turn,
             "scenario_id": episode.scenario.id,
             "attitude": float(episode.dialogue.attitude),
@@ -131,13 +138,12 @@ def message_name(scenario: Scenario, turn: PersuaderTurn | PersuadeeTurn) -> str
     return scenario.persuader if isinstance(turn, PersuaderTurn) else scenario.persuadee
 
 
-def public_messages(episode: Episode) -> list[dict[str, str]]:
-    """The dialogue as chat messages from the persuader's side."""
-    dialogue = persuader_view(episode.dialogue)
+def public_messages(episode: Episode, description: str) -> list[dict[str, str]]:
+    """The dialogue as chat messages from the persuader's side: words alone."""
     roles = {"persuader": "assistant", "persuadee": "user"}
     return [
-        {"role": "system", "content": describe_scenario(dialogue.scenario)},
-        *({"role": roles[turn.role], "content": turn.response} for turn in dialogue.turns),
+        {"role": "system", "content": description},
+        *({"role": roles[turn.role], "content": turn.response} for turn in episode.dialogue.turns),
     ]
 
 
