@@ -24,6 +24,7 @@ from experiments.console import err, out
 from experiments.memory import keep_freed_memory
 from experiments.options import (
     RUNS,
+    Against,
     Preset,
     RunFolder,
     Scenarios,
@@ -83,6 +84,7 @@ def run(
     folder: RunFolder = Path(),
     seed: Seed = 0,
     scenarios: Scenarios = None,
+    against: Against = "learned",
     until: Annotated[str | None, typer.Option(help="The last stage to make.")] = None,
     track: Track = False,
 ) -> None:
@@ -97,10 +99,10 @@ def run(
     from persuade_env.errors import UnknownNameError
 
     quiet()
-    chosen = run_settings(preset, seed, scenarios)
+    chosen = run_settings(preset, seed, scenarios, against)
     if until is not None and until not in pipeline.STAGES:
         raise UnknownNameError("stage", until, pipeline.STAGES)
-    folder = run_folder(folder, preset, seed, scenarios)
+    folder = run_folder(folder, preset, seed, scenarios, against)
     began = time.perf_counter()
     pipeline.run(folder, chosen, until=until, say=lambda line: err.print(escape(line)))
     if until not in (None, "report"):
@@ -132,7 +134,7 @@ def benchmark(
         str,
         typer.Option(
             help="Comma-separated: concerns, learned and held-out (of --run), learned=FOLDER, "
-            "prompted, prompted=MODEL, module:attribute."
+            "prompted, prompted=MODEL, module:attribute; A+B for a population of both."
         ),
     ] = "concerns",
     split: Annotated[str, typer.Option(help=f"One of {', '.join(SPLITS)}.")] = "test",

@@ -11,8 +11,9 @@ method is compared with SFT dialogue by dialogue, on the same scenarios and epis
 from __future__ import annotations
 
 import math
+import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -34,6 +35,9 @@ from persuade_env.errors import RunError, UnknownNameError
 from persuade_env.seeding import derive_seed, generator
 
 METHODS = ("sft", "best-of-4", "dpo", "grpo", "ppo")
+"""`dpo@concerns` is DPO that learns from that user, `ppo@learned+concerns` PPO that learns from a
+population; without a name it is the one that the run's agents learn from."""
+_TRAINED = ("dpo", *reinforcement.ALGORITHMS)
 FOLDER = "comparison"
 """In a run's folder: what this adds to it."""
 
@@ -77,8 +81,10 @@ def check(methods: Sequence[str]) -> None:
         RunError: if SFT, which the others are compared with, is not among them.
     """
     for name in methods:
-        if name not in METHODS and not name.removeprefix("best-of-").isdecimal():
-            raise UnknownNameError("method", name, METHODS)
+        way, at, _ = name.partition("@")
+        known = way in _TRAINED if at else way in METHODS
+        if not known and not name.removeprefix("best-of-").isdecimal():
+            raise UnknownNameError("method", name, (*METHODS, *(f"{one}@USER" for one in _TRAINED)))
     if "sft" not in methods:
         raise RunError("name sft as well: the other methods are compared with it")
 
@@ -105,43 +111,77 @@ def compare(
         for seed in range(settings.seed, settings.seed + seeds):
             place = root / FOLDER / f"seed-{seed}"
             own = replace(settings, seed=seed)
-            for stage in _stages(root, place, data, own, methods):
-                made = stage.run(place)
+            for where, stage in _stages(root, place, data, own, methods):
+                made = stage.run(where)
                 forget_models()
-                say(f"seed {seed}, {stage.name}: {'done' if made else 'unchanged, kept'}")
+                name = (where / stage.name).relative_to(root)
+                say(f"{name}: {'done' if made else 'unchanged, kept'}")
         found = summarize_seeds(root, settings, seeds, methods)
         write_json(root / FOLDER / "results.json", [one.to_json() for one in found])
     return found
 
 
+@dataclass(frozen=True)
+class _Method:
+    """A way of training, the user it learns from, and where it lies."""
+
+    way: str
+    settings: RunSettings
+    place: Path
+
+    @classmethod
+    def of(cls, name: str, place: Path, settings: RunSettings) -> _Method:
+        """What a name of `METHODS` means for a seed whose folder is `place`."""
+        way, at, against = name.partition("@")
+        if not at:
+            return cls(way, settings, place)
+        folder = "against-" + re.sub(r"[^\w.@+-]+", "_", against)
+        return cls(way, replace(settings, against=against), place / folder)
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.place / self.way
+
+
 def _stages(
     root: Path, place: Path, data: RunData, settings: RunSettings, methods: Sequence[str]
-) -> Any:
-    """What one seed has of its own."""
-    if "dpo" in methods:
-        yield _kept(root, pipeline.preferences_stage(root, data, settings))
-        yield _kept(root, pipeline.dpo_stage(root, place / "preferences", settings))
-    for algorithm in reinforcement.ALGORITHMS:
-        if algorithm in methods:
-            yield _kept(root, reinforcement.stage(algorithm, root, data, settings))
-    yield Stage(
-        "benchmark",
-        partial(_benchmark, root, place, data.test, settings, methods),
-        {
-            "checkpoints": {
-                str(folder.relative_to(root)): digest(folder)
-                for folder in (
-                    *(root / name for name in ("user-model", "held-out", "sft")),
-                    *(place / name for name in methods if (place / name).is_dir()),
-                )
+) -> Iterator[tuple[Path, Stage]]:
+    """What one seed has of its own, and where."""
+    for one in (_Method.of(name, place, settings) for name in methods):
+        if one.way == "dpo":
+            yield one.place, _kept(root, pipeline.preferences_stage(root, data, one.settings))
+            simulated = one.place / "preferences"
+            yield one.place, _kept(root, pipeline.dpo_stage(root, simulated, one.settings))
+        elif one.way in reinforcement.ALGORITHMS:
+            stage = reinforcement.stage(one.way, root, data, one.settings)
+            yield one.place, _kept(root, stage)
+    agents = {name: _agent(root, name, place, settings) for name in methods}
+    checkpoints = [root / name for name in ("user-model", "held-out", "sft")]
+    checkpoints += [_Method.of(name, place, settings).checkpoint for name in methods]
+    yield (
+        place,
+        Stage(
+            "benchmark",
+            partial(_benchmark, root, agents, data.test, settings),
+            {
+                "checkpoints": {
+                    str(folder.relative_to(root)): digest(folder)
+                    for folder in checkpoints
+                    if folder.is_dir()
+                },
+                "scenarios": dump(data.test),
+                "methods": list(methods),
+                "user_models": settings.user_models,
+                "max_reply_tokens": settings.max_reply_tokens,
+                "settings": asdict(replace(settings.benchmark, seed=settings.seed)),
             },
-            "scenarios": dump(data.test),
-            "methods": list(methods),
-            "user_models": settings.user_models,
-            "max_reply_tokens": settings.max_reply_tokens,
-            "settings": asdict(replace(settings.benchmark, seed=settings.seed)),
-        },
+        ),
     )
+
+
+def _agent(root: Path, name: str, place: Path, settings: RunSettings) -> str:
+    method = _Method.of(name, place, settings)
+    return agent_in(method.place if method.way in _TRAINED else root, method.way)
 
 
 def _kept(root: Path, stage: Stage) -> Stage:
@@ -158,14 +198,12 @@ def _kept(root: Path, stage: Stage) -> Stage:
 
 def _benchmark(
     root: Path,
-    place: Path,
+    agents: Mapping[str, str],
     records: Sequence[ScenarioRecord],
     settings: RunSettings,
-    methods: Sequence[str],
     folder: Path,
 ) -> None:
     users = {name: user_model_in(root, name) for name in settings.user_models}
-    agents = {name: agent_in(place if (place / name).is_dir() else root, name) for name in methods}
     # What the run itself has played in the same episodes is not played again.
     if settings.seed == (read_json(root / "prepare" / "settings.json") or {}).get("seed"):
         (folder / "episodes").mkdir(parents=True, exist_ok=True)
@@ -264,15 +302,18 @@ def costs(root: Path, settings: RunSettings, seeds: int, methods: Sequence[str])
         each = []
         for seed in range(settings.seed, settings.seed + seeds):
             place = root / FOLDER / f"seed-{seed}"
+            method = _Method.of(name, place, replace(settings, seed=seed))
+            folder, way = method.place, method.way
             # A stage that was copied from the run took what it took there.
-            where = root if seed == settings.seed and (root / name).is_dir() else place
-            taken = seconds(where, name)
-            if name == "dpo":
+            there = root if folder == place and seed == settings.seed else folder
+            where = there if (there / way).is_dir() else folder
+            taken = seconds(where, way)
+            if way == "dpo":
                 taken += seconds(where, "preferences")
-                simulated = read_json(place / "preferences" / "summary.json") or {}
+                simulated = read_json(folder / "preferences" / "summary.json") or {}
                 each.append((simulated.get("candidates", 0) * settings.preferences.n_paths, taken))
-            elif name in reinforcement.ALGORITHMS:
-                log = read_json(place / name / "log.json") or []
+            elif way in reinforcement.ALGORITHMS:
+                log = read_json(folder / way / "log.json") or []
                 each.append((sum(one["dialogues"] for one in log), taken))
         if each:
             dialogues, taken = np.mean(each, axis=0)

@@ -33,7 +33,11 @@ def compare(
     scenarios: Scenarios = None,
     seeds: Annotated[int, typer.Option(min=1, help="Of each method, from --seed on.")] = 3,
     methods: Annotated[
-        str, typer.Option(help="Comma-separated: sft, best-of-N, dpo, grpo, ppo.")
+        str,
+        typer.Option(
+            help="Comma-separated: sft, best-of-N, dpo, grpo, ppo; dpo@concerns learns from that "
+            "user, dpo@learned+concerns from a population."
+        ),
     ] = "sft,best-of-4,dpo,grpo,ppo",
 ) -> None:
     """Several seeds of SFT, best-of-n, DPO, GRPO and PPO on a run's users, and their gain over SFT.

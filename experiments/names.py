@@ -8,6 +8,7 @@ from pathlib import Path
 from agents.intent_to_strategy import IntentToStrategyPersuader, load_persuader
 from agents.prompted import PromptedPersuader
 from agents.registry import load_agent
+from experiments.stages import digest
 from persuade_env.chat.loading import chat_from_spec
 from persuade_env.protocols import Persuader, UserModel
 from persuade_env.registry import load_user_model
@@ -62,5 +63,21 @@ def agent_in(root: Path, name: str) -> str:
 
 
 def user_model_in(root: Path, name: str) -> str:
-    """What `load_user_model` is to be given; `learned` and `held-out` are those of the run."""
+    """What `load_user_model` is to be given; `learned` and `held-out` are those of the run.
+
+    `learned+concerns` is a population of both, `learned+concerns@0.25` its lower quartile
+    (`user_models.population`).
+    """
+    if "+" in name and "=" not in name:
+        names, at, quantile = name.partition("@")
+        members = "+".join(user_model_in(root, one) for one in names.split("+"))
+        return f"population={members}{at}{quantile}"
     return f"learned={root / _USER_CHECKPOINTS[name]}" if name in _USER_CHECKPOINTS else name
+
+
+def user_digests(root: Path, name: str) -> dict[str, str]:
+    """Digests of the run's user models that a name speaks of."""
+    members = name.partition("@")[0].split("+")
+    return {
+        one: digest(root / _USER_CHECKPOINTS[one]) for one in members if one in _USER_CHECKPOINTS
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,22 +17,34 @@ RunFolder = Annotated[Path, typer.Option("--out", help="The run's folder.", show
 Preset = Annotated[str, typer.Option(help="Settings by name: default, smoke.")]
 Seed = Annotated[int, typer.Option(help="Of everything that is drawn.")]
 Track = Annotated[bool, typer.Option("--track", help="Log to Weights & Biases.")]
+Against = Annotated[
+    str,
+    typer.Option(
+        help="The user that DPO, PPO and GRPO learn from: learned, held-out, concerns, ...; "
+        "learned+concerns for a population, learned+concerns@0.25 for its lower quartile."
+    ),
+]
 Scenarios = Annotated[
     Path | None,
     typer.Option(help="A scenario file to train and test on in place of the shipped corpus."),
 ]
 
 
-def run_folder(folder: Path, preset: str, seed: int, scenarios: Path | None) -> Path:
+def run_folder(
+    folder: Path, preset: str, seed: int, scenarios: Path | None, against: str = "learned"
+) -> Path:
     """Where a run goes that names no folder: runs of other settings don't share one."""
     if folder != Path():
         return folder
     parts = [preset, scenarios.stem if scenarios else "", str(seed) if seed else ""]
+    parts.append("" if against == "learned" else re.sub(r"[^\w.@+-]+", "_", against))
     return RUNS / "-".join(part for part in parts if part)
 
 
-def run_settings(preset: str, seed: int, scenarios: Path | None) -> RunSettings:
-    """The preset's, with seed and scenario file.
+def run_settings(
+    preset: str, seed: int, scenarios: Path | None, against: str = "learned"
+) -> RunSettings:
+    """The preset's, with seed, scenario file, and whom agents learn from.
 
     Raises:
         UnknownNameError: if there is no such preset.
@@ -39,7 +52,7 @@ def run_settings(preset: str, seed: int, scenarios: Path | None) -> RunSettings:
     from experiments import presets
 
     file = None if scenarios is None else str(scenarios)
-    return replace(presets.preset(preset), seed=seed, scenarios=file)
+    return replace(presets.preset(preset), seed=seed, scenarios=file, against=against)
 
 
 def names_in(text: str) -> list[str]:

@@ -30,6 +30,7 @@ from experiments.names import (
     agent_in,
     agent_loader,
     forget_models,
+    user_digests,
     user_model_in,
     user_model_loader,
 )
@@ -169,14 +170,15 @@ def stages_of(root: Path, settings: RunSettings, *, grpo: bool = False) -> Itera
 
 
 def preferences_stage(root: Path, data: RunData, settings: RunSettings) -> Stage:
-    """Simulates preferences with the SFT persuader and the learned user of the run in `root`."""
+    """Simulates preferences with the SFT persuader and the user models of the run in `root`."""
     return Stage(
         "preferences",
         partial(_simulate, root, data.train, settings),
         {
             **_common(settings),
             **_limit(settings),
-            "user_model": digest(root / "user-model"),
+            "against": settings.against,
+            "user_models": user_digests(root, settings.against),
             "sft": digest(root / "sft"),
             "contexts": [settings.n_contexts, settings.contexts_per_batch],
             "settings": asdict(settings.preferences),
@@ -262,7 +264,7 @@ def _simulate(
                 found = simulate(
                     batch,
                     persuader,
-                    user_model_loader(user_model_in(root, "learned"), limit)(),
+                    user_model_loader(user_model_in(root, settings.against), limit)(),
                     settings=settings.preferences,
                     seed=settings.seed,
                 )

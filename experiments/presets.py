@@ -29,6 +29,9 @@ class RunSettings:
     """A scenario file to train and test on, split as the corpus is; None for the corpus."""
     user_model: UserModelSettings = field(default_factory=UserModelSettings)
     sft: SFTSettings = field(default_factory=SFTSettings)
+    against: str = "learned"
+    """The user that preferences are simulated with and that PPO and GRPO learn from: `learned`,
+    `held-out` or any other user model; `learned+concerns` for a population of both."""
     n_contexts: int = 40
     """Dialogue contexts at which preferences are simulated."""
     contexts_per_batch: int = 8

@@ -1,4 +1,4 @@
-"""PPO and GRPO on a run, against its learned user. PPO is part of a run, GRPO on request."""
+"""PPO and GRPO on a run, against its users. PPO is part of a run, GRPO on request."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
-from experiments.names import user_model_in, user_model_loader
+from experiments.names import user_digests, user_model_in, user_model_loader
 from experiments.presets import RunSettings
 from experiments.progress import bar, training_bar
 from experiments.run_data import RunData, dump, keep_log
@@ -33,7 +33,8 @@ def stage(algorithm: str, root: Path, data: RunData, settings: RunSettings) -> S
         {
             "version": __version__,
             "max_reply_tokens": settings.max_reply_tokens,
-            "user_model": digest(root / "user-model"),
+            "against": settings.against,
+            "user_models": user_digests(root, settings.against),
             "sft": digest(root / "sft"),
             "scenarios": dump(data.train),
             "settings": asdict(replace(chosen, seed=settings.seed)),
@@ -56,7 +57,7 @@ def _ppo(
         log = train_ppo(
             root / "sft",
             folder,
-            user_model_loader(user_model_in(root, "learned"), settings.max_reply_tokens)(),
+            user_model_loader(user_model_in(root, settings.against), settings.max_reply_tokens)(),
             [record.scenario for record in records],
             settings=chosen,
             report=report,
@@ -73,7 +74,7 @@ def _grpo(
     log = train_grpo(
         root / "sft",
         folder,
-        user_model_loader(user_model_in(root, "learned"), settings.max_reply_tokens)(),
+        user_model_loader(user_model_in(root, settings.against), settings.max_reply_tokens)(),
         [record.scenario for record in records],
         settings=replace(settings.grpo, seed=settings.seed),
         callbacks=[training_bar("grpo")],

@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from experiments.console import err, out
 from experiments.options import (
+    Against,
     Preset,
     RunFolder,
     Scenarios,
@@ -23,13 +24,19 @@ app = typer.Typer(help="Trains one model.", no_args_is_help=True)
 
 
 def _train(
-    stage: str, preset: str, folder: Path, seed: int, scenarios: Path | None, track: bool
+    stage: str,
+    preset: str,
+    folder: Path,
+    seed: int,
+    scenarios: Path | None,
+    track: bool,
+    against: str = "learned",
 ) -> None:
     from experiments import pipeline
 
     quiet()
-    folder = run_folder(folder, preset, seed, scenarios)
-    settings = run_settings(preset, seed, scenarios)
+    folder = run_folder(folder, preset, seed, scenarios, against)
+    settings = run_settings(preset, seed, scenarios, against)
     pipeline.train(folder, settings, stage, say=lambda line: err.print(escape(line)))
     out.print(f"checkpoint: {folder / stage}", soft_wrap=True, highlight=False)
     if track:
@@ -69,9 +76,10 @@ def train_dpo(
     seed: Seed = 0,
     scenarios: Scenarios = None,
     track: Track = False,
+    against: Against = "learned",
 ) -> None:
     """The DPO persuader, with the stages before it."""
-    _train("dpo", preset, folder, seed, scenarios, track)
+    _train("dpo", preset, folder, seed, scenarios, track, against)
 
 
 @app.command("ppo")
@@ -81,9 +89,10 @@ def train_ppo(
     seed: Seed = 0,
     scenarios: Scenarios = None,
     track: Track = False,
+    against: Against = "learned",
 ) -> None:
-    """The PPO persuader, against the learned user, with the stages before it."""
-    _train("ppo", preset, folder, seed, scenarios, track)
+    """The PPO persuader, with the stages before it."""
+    _train("ppo", preset, folder, seed, scenarios, track, against)
 
 
 @app.command("grpo")
@@ -93,6 +102,7 @@ def train_grpo(
     seed: Seed = 0,
     scenarios: Scenarios = None,
     track: Track = False,
+    against: Against = "learned",
 ) -> None:
-    """The GRPO persuader, against the learned user, with the stages before it."""
-    _train("grpo", preset, folder, seed, scenarios, track)
+    """The GRPO persuader, with the stages before it."""
+    _train("grpo", preset, folder, seed, scenarios, track, against)

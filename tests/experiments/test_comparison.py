@@ -73,4 +73,6 @@ def test_methods_that_cannot_be_compared_are_named():
         check(["sft", "reinforce"])
     with pytest.raises(RunError, match="name sft"):
         check(["dpo"])
-    check(["sft", "best-of-8"])
+    with pytest.raises(UnknownNameError, match="sft@concerns"):
+        check(["sft", "sft@concerns"])
+    check(["sft", "best-of-8", "dpo@learned+concerns@0.25"])
