@@ -38,6 +38,7 @@ METHODS = ("sft", "best-of-4", "dpo", "grpo", "ppo")
 """`dpo@concerns` is DPO that learns from that user, `ppo@learned+concerns` PPO that learns from a
 population; without a name it is the one that the run's agents learn from."""
 _TRAINED = ("dpo", *reinforcement.ALGORITHMS)
+_SHARED = ("user-model", "held-out", "sft")
 FOLDER = "comparison"
 """In a run's folder: what this adds to it."""
 
@@ -99,19 +100,26 @@ def compare(
 ) -> list[Compared]:
     """Trains and benchmarks what is missing of the comparison in `root/comparison`.
 
+    What the run in `root` has made from the same inputs, or played, is taken from there.
+
     Args:
         seeds: how many; the first is the run's own.
 
     Raises:
         RunError: if another process is at work in `root`, or it can't be written.
     """
-    pipeline.run(root, settings, until="benchmark", say=say)
     with locked(root):
+        played = False
+        for stage in pipeline.stages_of(root, settings):
+            if stage.name in _SHARED:
+                pipeline.make(stage, root, say)
+            played = played or (stage.name == "benchmark" and stage.is_made(root))
         data = RunData.load(settings)
         for seed in range(settings.seed, settings.seed + seeds):
             place = root / FOLDER / f"seed-{seed}"
             own = replace(settings, seed=seed)
-            for where, stage in _stages(root, place, data, own, methods):
+            reused = root / "benchmark" if played and seed == settings.seed else None
+            for where, stage in _stages(root, place, data, own, methods, reused):
                 made = stage.run(where)
                 forget_models()
                 name = (where / stage.name).relative_to(root)
@@ -144,9 +152,18 @@ class _Method:
 
 
 def _stages(
-    root: Path, place: Path, data: RunData, settings: RunSettings, methods: Sequence[str]
+    root: Path,
+    place: Path,
+    data: RunData,
+    settings: RunSettings,
+    methods: Sequence[str],
+    reused: Path | None,
 ) -> Iterator[tuple[Path, Stage]]:
-    """What one seed has of its own, and where."""
+    """What one seed has of its own, and where.
+
+    Args:
+        reused: a benchmark of the same settings, whose dialogues are not played again.
+    """
     for one in (_Method.of(name, place, settings) for name in methods):
         if one.way == "dpo":
             yield one.place, _kept(root, pipeline.preferences_stage(root, data, one.settings))
@@ -162,7 +179,7 @@ def _stages(
         place,
         Stage(
             "benchmark",
-            partial(_benchmark, root, agents, data.test, settings),
+            partial(_benchmark, root, agents, data.test, settings, reused),
             {
                 "checkpoints": {
                     str(folder.relative_to(root)): digest(folder)
@@ -201,14 +218,14 @@ def _benchmark(
     agents: Mapping[str, str],
     records: Sequence[ScenarioRecord],
     settings: RunSettings,
+    reused: Path | None,
     folder: Path,
 ) -> None:
     users = {name: user_model_in(root, name) for name in settings.user_models}
-    # What the run itself has played in the same episodes is not played again.
-    if settings.seed == (read_json(root / "prepare" / "settings.json") or {}).get("seed"):
+    if reused is not None:
         (folder / "episodes").mkdir(parents=True, exist_ok=True)
         for pair in (f"{agent}--{user}.jsonl" for agent in agents for user in users):
-            played, copy = root / "benchmark" / "episodes" / pair, folder / "episodes" / pair
+            played, copy = reused / "episodes" / pair, folder / "episodes" / pair
             if played.exists() and not copy.exists():
                 shutil.copy(played, copy)
     pipeline.benchmark(agents, users, [one.scenario for one in records], folder, settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,6 +33,9 @@ def compare(
     seed: Seed = 0,
     scenarios: Scenarios = None,
     seeds: Annotated[int, typer.Option(min=1, help="Of each method, from --seed on.")] = 3,
+    max_test_scenarios: Annotated[
+        int | None, typer.Option(min=2, help="Play no more than these; the preset's by default.")
+    ] = None,
     methods: Annotated[
         str,
         typer.Option(
@@ -42,7 +46,8 @@ def compare(
 ) -> None:
     """Several seeds of SFT, best-of-n, DPO, GRPO and PPO on a run's users, and their gain over SFT.
 
-    It makes the run first where it is missing. What is finished is kept, as in `run`.
+    Users and SFT persuader are the run's, and are trained where they are missing. What is
+    finished is kept, as in `run`.
     """
     from experiments import comparison, pipeline
     from experiments.comparison_plots import plot
@@ -52,6 +57,8 @@ def compare(
     comparison.check(names)
     folder = run_folder(folder, preset, seed, scenarios)
     settings = run_settings(preset, seed, scenarios)
+    if max_test_scenarios is not None:
+        settings = replace(settings, max_test_scenarios=max_test_scenarios)
     found = comparison.compare(
         folder, settings, seeds, methods=names, say=lambda line: err.print(escape(line))
     )

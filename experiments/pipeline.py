@@ -81,7 +81,7 @@ def run(
     """
     with locked(root):
         for stage in stages_of(root, settings):
-            _make(stage, root, say)
+            make(stage, root, say)
             if stage.name == until:
                 return
 
@@ -104,12 +104,13 @@ def train(
     with locked(root):
         for stage in stages_of(root, settings, grpo=True):
             if stage.name in (*_BEFORE[name], name):
-                _make(stage, root, say)
+                make(stage, root, say)
             if stage.name == name:
                 return
 
 
-def _make(stage: Stage, root: Path, say: Callable[[str], None]) -> None:
+def make(stage: Stage, root: Path, say: Callable[[str], None]) -> None:
+    """Makes a stage where it is missing, and lets go of the models that were loaded for it."""
     made = stage.run(root)
     forget_models()
     release_freed_memory()
