@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from experiments.names import user_digests, user_model_in
 from experiments.options import run_folder, run_settings
 from experiments.pipeline import RunData
 from persuade_env.errors import RunError, ScenarioError
@@ -45,11 +46,37 @@ def test_too_few_scenarios_are_refused_with_their_number(tmp_path):
 
 def test_runs_of_other_settings_go_to_other_folders():
     named = {
-        run_folder(Path(), preset, seed, scenarios)
+        run_folder(Path(), preset, seed, scenarios, against)
         for preset in ("default", "smoke")
         for seed in (0, 1)
         for scenarios in (None, Path("a/mine.jsonl"))
+        for against in ("learned", "learned+concerns@0.25")
     }
-    assert len(named) == 8
+    assert len(named) == 16
+    assert {path.parent for path in named} == {Path("runs")}
+    odd = run_folder(Path(), "default", 0, None, "learned=../elsewhere/user")
+    assert odd == Path("runs/default-learned_.._elsewhere_user")
     assert run_folder(Path(), "default", 0, None) == Path("runs/default")
     assert run_folder(Path("here"), "default", 1, Path("mine.jsonl")) == Path("here")
+
+
+def test_short_names_mean_the_models_of_a_run(tmp_path):
+    here = f"learned={tmp_path / 'user-model'}"
+    there = f"learned={tmp_path / 'held-out'}"
+    assert user_model_in(tmp_path, "learned") == here
+    assert user_model_in(tmp_path, "concerns") == "concerns"
+    both = user_model_in(tmp_path, "learned+held-out+concerns@0.25")
+    assert both == f"population={here}+{there}+concerns@0.25"
+    assert user_model_in(tmp_path, "population=concerns+prompted") == "population=concerns+prompted"
+
+
+def test_what_agents_learn_from_is_part_of_what_they_were_made_from(tmp_path):
+    for name in ("user-model", "held-out"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mind.json").write_text(name)
+    before = user_digests(tmp_path, "learned+concerns@0.25")
+    assert list(before) == ["learned"]
+    (tmp_path / "held-out" / "mind.json").write_text("other")
+    assert user_digests(tmp_path, "learned+concerns@0.25") == before
+    (tmp_path / "user-model" / "mind.json").write_text("other")
+    assert user_digests(tmp_path, "learned+concerns@0.25") != before
