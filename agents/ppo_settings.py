@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class PPOSettings:
     """How PPO trains; the defaults suit the embedded 135M model on 2 cores."""
 
-    iterations: int = 4
-    episodes: int = 8
+    iterations: int = 3
+    episodes: int = 12
     """Dialogues per iteration."""
     max_turns: int = 3
     max_reply_tokens: int = 112
@@ -21,7 +21,7 @@ class PPOSettings:
     batch_turns: int = 8
     """Turns per optimizer step, or as many more as complete a dialogue, whose turns stay together;
     one dialogue at a time in memory, their gradients add up."""
-    learning_rate: float = 2e-4
+    learning_rate: float = 5e-4
     value_learning_rate: float = 1e-3
     gamma: float = 1.0
     gae_lambda: float = 0.95

@@ -38,7 +38,7 @@ METHODS = ("sft", "best-of-4", "dpo", "grpo", "ppo")
 """`dpo@concerns` is DPO that learns from that user, `ppo@learned+concerns` PPO that learns from a
 population; without a name it is the one that the run's agents learn from."""
 _TRAINED = ("dpo", *reinforcement.ALGORITHMS)
-_SHARED = ("user-model", "held-out", "sft")
+_SHARED = ("user-model", "sft")
 FOLDER = "comparison"
 """In a run's folder: what this adds to it."""
 
@@ -111,7 +111,8 @@ def compare(
     with locked(root):
         played = False
         for stage in pipeline.stages_of(root, settings):
-            if stage.name in _SHARED:
+            held_out = stage.name == "held-out" and "held-out" in settings.user_models
+            if stage.name in _SHARED or held_out:
                 pipeline.make(stage, root, say)
             played = played or (stage.name == "benchmark" and stage.is_made(root))
         data = RunData.load(settings)

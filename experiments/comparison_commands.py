@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,9 +32,6 @@ def compare(
     seed: Seed = 0,
     scenarios: Scenarios = None,
     seeds: Annotated[int, typer.Option(min=1, help="Of each method, from --seed on.")] = 3,
-    max_test_scenarios: Annotated[
-        int | None, typer.Option(min=2, help="Play no more than these; the preset's by default.")
-    ] = None,
     methods: Annotated[
         str,
         typer.Option(
@@ -57,8 +53,6 @@ def compare(
     comparison.check(names)
     folder = run_folder(folder, preset, seed, scenarios)
     settings = run_settings(preset, seed, scenarios)
-    if max_test_scenarios is not None:
-        settings = replace(settings, max_test_scenarios=max_test_scenarios)
     found = comparison.compare(
         folder, settings, seeds, methods=names, say=lambda line: err.print(escape(line))
     )

@@ -61,6 +61,11 @@ _A_FEW_STEPS = LoraSettings(max_steps=2, batch_size=1, max_tokens=512)
 PRESETS: Mapping[str, RunSettings] = MappingProxyType(
     {
         "default": RunSettings(),
+        # The same models, less simulated and half of the test scenarios: for a slow machine, or for
+        # several seeds in an hour or two.
+        "small": RunSettings(
+            n_contexts=24, max_test_scenarios=14, user_models=("learned", "concerns")
+        ),
         "smoke": RunSettings(
             user_model=UserModelSettings(epochs=1, lora=_A_FEW_STEPS),
             sft=SFTSettings(epochs=1, lora=_A_FEW_STEPS),
