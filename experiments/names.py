@@ -23,7 +23,7 @@ def forget_models() -> None:
 
 
 _CHECKPOINTS = {"sft": "sft", "dpo": "dpo", "ppo": "ppo", "grpo": "grpo"}
-_USER_CHECKPOINTS = {"learned": "user-model", "held-out": "held-out"}
+_USER_CHECKPOINTS = {"learned": "user-model", "held-out": "held-out", "unseen": "unseen"}
 
 
 def agent_loader(spec: str, limit: int | None) -> Callable[[], Persuader]:
@@ -63,7 +63,7 @@ def agent_in(root: Path, name: str) -> str:
 
 
 def user_model_in(root: Path, name: str) -> str:
-    """What `load_user_model` is to be given; `learned` and `held-out` are those of the run.
+    """What `load_user_model` is to be given; `learned`, `held-out`, `unseen` are those of the run.
 
     `learned+concerns` is a population of both, `learned+concerns@0.25` its lower quartile
     (`user_models.population`).

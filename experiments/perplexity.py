@@ -112,6 +112,58 @@ def domain_perplexities(
     return {domain: perplexity(groups[domain], seed) for domain in sorted(groups)}
 
 
+def unseen_table(
+    columns: Mapping[str, Sequence[Likelihood]],
+    records: Sequence[ScenarioRecord],
+    left_out: frozenset[str],
+    seed: int = 0,
+) -> Table:
+    """Perplexity in the domains that the `unseen` user was not trained on, and in the others.
+
+    Their ratio stands below. For `learned`, trained on both, it says how much harder the left-out
+    domains are anyway; what it is above that for `unseen` is the cost of not having seen them.
+
+    Args:
+        columns: likelihoods of the dialogues of `records`, by model.
+    """
+    domain_of = {record.id: record.domain for record in records}
+    table = Table(caption="95 % intervals bootstrapped by scenario", caption_justify="left")
+    table.add_column("domains")
+    table.add_column("scen.", justify="right")
+    for name in columns:
+        table.add_column(escape(name), justify="right", no_wrap=True)
+    groups = {
+        name: (
+            [one for one in known if domain_of[one.scenario] not in left_out],
+            [one for one in known if domain_of[one.scenario] in left_out],
+        )
+        for name, known in columns.items()
+    }
+    for title, place in (("trained on", 0), ("left out", 1)):
+        found = [perplexity(group[place], seed) for group in groups.values()]
+        table.add_row(title, str(found[0].scenarios), *(str(one.estimate) for one in found))
+    ratios = [_group_ratio(*group, seed) for group in groups.values()]
+    table.add_row("left out over trained on", "", *map(str, ratios))
+    return table
+
+
+def _group_ratio(kept: Sequence[Likelihood], left_out: Sequence[Likelihood], seed: int) -> Estimate:
+    """Perplexity of one group of scenarios over that of another."""
+    both = [*kept, *left_out]
+    nats = np.asarray([one.nats for one in both])
+    tokens = np.asarray([one.tokens for one in both])
+    out = np.arange(len(both)) >= len(kept)
+
+    def ratio(rows: np.ndarray) -> float:
+        a, b = rows[out[rows]], rows[~out[rows]]
+        if not len(a) or not len(b):
+            return float("nan")
+        return float(np.exp(nats[a].sum() / tokens[a].sum() - nats[b].sum() / tokens[b].sum()))
+
+    rng = generator(derive_seed(seed, "unseen"))
+    return clustered_statistic(ratio, [one.scenario for one in both], rng)
+
+
 def perplexity_ratio(
     likelihoods: Sequence[Likelihood], yardstick: Sequence[Likelihood], seed: int = 0
 ) -> Estimate:

@@ -36,7 +36,7 @@ from experiments.names import (
 )
 from experiments.presets import RunSettings
 from experiments.progress import bar, training_bar
-from experiments.run_data import RunData, dump, keep_log
+from experiments.run_data import RunData, dump, keep_log, left_out_domains
 from experiments.stages import Stage, digest
 from experiments.storage import BatchLog, locked, read_json, write_atomically, write_json
 from persuade_env import __version__
@@ -55,6 +55,7 @@ STAGES = (
 
 _BEFORE = {
     "user-model": ("prepare",),
+    "unseen": ("prepare",),
     "sft": ("prepare",),
     "dpo": ("prepare", "user-model", "sft", "preferences"),
     "ppo": ("prepare", "user-model", "sft"),
@@ -102,7 +103,7 @@ def train(
     if name not in _BEFORE:
         raise UnknownNameError("model to train", name, list(_BEFORE))
     with locked(root):
-        for stage in stages_of(root, settings, grpo=True):
+        for stage in stages_of(root, settings, extra=True):
             if stage.name in (*_BEFORE[name], name):
                 make(stage, root, say)
             if stage.name == name:
@@ -117,11 +118,11 @@ def make(stage: Stage, root: Path, say: Callable[[str], None]) -> None:
     say(f"{stage.name}: {'done' if made else 'unchanged, kept'}")
 
 
-def stages_of(root: Path, settings: RunSettings, *, grpo: bool = False) -> Iterator[Stage]:
+def stages_of(root: Path, settings: RunSettings, *, extra: bool = False) -> Iterator[Stage]:
     """The stages one after the other; each one's inputs are known when those before are made.
 
     Args:
-        grpo: with the stage that only `train` makes, after PPO's.
+        extra: with those that only `train` makes: a user that has not seen some domains, and GRPO.
     """
     data = RunData.load(settings)
     common, limit = _common(settings), _limit(settings)
@@ -131,7 +132,11 @@ def stages_of(root: Path, settings: RunSettings, *, grpo: bool = False) -> Itera
         {**common, "scenarios": dump([*data.train, *data.validation, *data.test])},
     )
     first, second = halves(data.train)
-    for name, part in (("user-model", first), ("held-out", second)):
+    users = {"user-model": first, "held-out": second}
+    if extra:
+        unseen = left_out_domains(data.train)
+        users["unseen"] = [record for record in first if record.domain not in unseen]
+    for name, part in users.items():
         yield Stage(
             name,
             partial(_train_user_model, name, part, settings),
@@ -145,7 +150,7 @@ def stages_of(root: Path, settings: RunSettings, *, grpo: bool = False) -> Itera
     yield preferences_stage(root, data, settings)
     yield dpo_stage(root, root / "preferences", settings)
     yield reinforcement.stage("ppo", root, data, settings)
-    if grpo:
+    if extra:
         yield reinforcement.stage("grpo", root, data, settings)
     yield Stage(
         "benchmark",

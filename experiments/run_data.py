@@ -46,6 +46,11 @@ class RunData:
         )
 
 
+def left_out_domains(records: Sequence[ScenarioRecord]) -> frozenset[str]:
+    """Every third domain in alphabetical order: what the `unseen` user is not trained on."""
+    return frozenset(sorted({record.domain for record in records})[::3])
+
+
 def dump(records: Sequence[ScenarioRecord]) -> list[dict[str, Any]]:
     return [record.model_dump(mode="json") for record in records]
 

@@ -57,6 +57,18 @@ def train_user_model(
     _train("user-model", preset, folder, seed, scenarios, track)
 
 
+@app.command("unseen")
+def train_unseen(
+    preset: Preset = "default",
+    folder: RunFolder = Path(),
+    seed: Seed = 0,
+    scenarios: Scenarios = None,
+    track: Track = False,
+) -> None:
+    """The learned user without a third of the domains, for `persuade perplexity`."""
+    _train("unseen", preset, folder, seed, scenarios, track)
+
+
 @app.command("sft")
 def train_sft(
     preset: Preset = "default",

@@ -102,7 +102,8 @@ def perplexity_of(
     user_models: Annotated[
         str,
         typer.Option(
-            help="Comma-separated: learned and held-out (of --run), learned=FOLDER; untuned, the "
+            help="Comma-separated: learned and held-out (of --run), learned=FOLDER; unseen, which "
+            "`persuade train unseen` trains without a third of the domains; untuned, the "
             "model that they were trained from; unigram, word frequencies of the corpus; "
             "copy-last, these mixed with the persuader's last words."
         ),
@@ -125,19 +126,22 @@ def perplexity_of(
         perplexity,
         perplexity_table,
         sample,
+        unseen_table,
     )
     from experiments.progress import bar
+    from experiments.run_data import left_out_domains
     from persuade_env import scenarios as files
 
     quiet()
     records = sample(files.load(file, format) if file else files.load_corpus(split), limit)
     dialogues = sum(len(record.dialogues) for record in records)
     columns = {}
+    known = {}
     for name in names_in(user_models):
         with bar(name, dialogues, "dialogue") as shown:
-            known = likelihoods(name, run_folder, records, shown.update)
-        found = perplexity(known)
-        columns[name] = domain_perplexities(known, records) if by_domain else {}
+            known[name] = likelihoods(name, run_folder, records, shown.update)
+        found = perplexity(known[name])
+        columns[name] = domain_perplexities(known[name], records) if by_domain else {}
         out.print(
             f"{name}: perplexity {found.estimate}, {found.scenarios} scenarios, "
             f"{found.tokens} tokens",
@@ -146,3 +150,5 @@ def perplexity_of(
         )
     if by_domain:
         out.print(perplexity_table(columns))
+    if "unseen" in known:
+        out.print(unseen_table(known, records, left_out_domains(files.load_corpus("train"))))

@@ -6,7 +6,8 @@ import pytest
 
 from experiments.names import user_digests, user_model_in
 from experiments.options import run_folder, run_settings
-from experiments.pipeline import RunData
+from experiments.pipeline import stages_of
+from experiments.run_data import RunData, left_out_domains
 from persuade_env.errors import RunError, ScenarioError
 from persuade_env.scenarios import halves, load_corpus, split_of
 
@@ -80,3 +81,16 @@ def test_what_agents_learn_from_is_part_of_what_they_were_made_from(tmp_path):
     assert user_digests(tmp_path, "learned+concerns@0.25") == before
     (tmp_path / "user-model" / "mind.json").write_text("other")
     assert user_digests(tmp_path, "learned+concerns@0.25") != before
+
+
+def test_the_unseen_user_is_trained_on_no_dialogue_of_the_domains_it_is_tested_in(tmp_path):
+    settings = run_settings("default", 0, None)
+    left_out = left_out_domains(load_corpus("train"))
+    assert 10 <= len(left_out) <= 13
+    stages = {one.name: one.inputs for one in stages_of(tmp_path, settings, extra=True)}
+    seen = {one["domain"] for one in stages["unseen"]["scenarios"]}
+    assert seen
+    assert not seen & left_out
+    known = [one["id"] for one in stages["user-model"]["scenarios"]]
+    assert {one["id"] for one in stages["unseen"]["scenarios"]} < set(known)
+    assert "unseen" not in {one.name for one in stages_of(tmp_path, settings)}

@@ -8,7 +8,12 @@ import pytest
 
 from experiments.card import write_card
 from experiments.outcomes import calibration_error, outcomes_part
-from experiments.perplexity import domain_perplexities, perplexity_ratio, perplexity_table
+from experiments.perplexity import (
+    domain_perplexities,
+    perplexity_ratio,
+    perplexity_table,
+    unseen_table,
+)
 from experiments.realism import (
     jensen_shannon,
     likelihood_measures,
@@ -291,6 +296,24 @@ def test_the_ratio_to_the_untuned_model_and_its_bar():
         assert found["perplexity, copy-last"].estimate.value == pytest.approx(80)
     elsewhere = likelihood_measures(known(6), yardsticks, "likelihood, CToMPersu", 0)
     assert all(one.passed is None for one in elsewhere)
+
+
+def test_domains_that_a_user_has_not_seen_are_set_against_the_others():
+    records = load_corpus("test")
+    left_out = frozenset({"Health"})
+
+    def known(seen, unseen):
+        return [
+            Likelihood(one.id, 10 * math.log(unseen if one.domain in left_out else seen), 10)
+            for one in records
+        ]
+
+    table = unseen_table({"learned": known(20, 22), "unseen": known(20, 40)}, records, left_out)
+    rows = [list(column.cells) for column in table.columns]
+    assert rows[0] == ["trained on", "left out", "left out over trained on"]
+    assert int(rows[1][0]) + int(rows[1][1]) == len(records)
+    assert [cell.split()[0] for cell in rows[2]] == ["20.00", "22.00", "1.10"]
+    assert [cell.split()[0] for cell in rows[3]] == ["20.00", "40.00", "2.00"]
 
 
 def test_perplexity_by_domain():
