@@ -23,12 +23,12 @@ import numpy as np
 
 from experiments import pipeline, reinforcement
 from experiments.benchmark import Row, load_episodes, summarize
-from experiments.names import agent_in, forget_models, user_model_in
+from experiments.names import agent_in, forget_models, user_digests, user_model_in
 from experiments.presets import RunSettings
 from experiments.run_data import RunData, dump
 from experiments.stages import Stage, digest, seconds
 from experiments.statistics import CONFIDENCE, RESAMPLES, Estimate
-from experiments.storage import locked, read_json, write_json
+from experiments.storage import UNSAFE, locked, read_json, write_json
 from persuade_env.dialogue import ScenarioRecord
 from persuade_env.episode import Episode
 from persuade_env.errors import RunError, UnknownNameError
@@ -144,7 +144,7 @@ class _Method:
         way, at, against = name.partition("@")
         if not at:
             return cls(way, settings, place)
-        folder = "against-" + re.sub(r"[^\w.@+-]+", "_", against)
+        folder = "against-" + re.sub(UNSAFE, "_", against)
         return cls(way, replace(settings, against=against), place / folder)
 
     @property
@@ -173,32 +173,33 @@ def _stages(
         elif one.way in reinforcement.ALGORITHMS:
             stage = reinforcement.stage(one.way, root, data, one.settings)
             yield one.place, _kept(root, stage)
-    agents = {name: _agent(root, name, place, settings) for name in methods}
-    checkpoints = [root / name for name in ("user-model", "held-out", "sft")]
-    checkpoints += [_Method.of(name, place, settings).checkpoint for name in methods]
-    yield (
-        place,
-        Stage(
-            "benchmark",
-            partial(_benchmark, root, agents, data.test, settings, reused),
-            {
-                "checkpoints": {
-                    str(folder.relative_to(root)): digest(folder)
-                    for folder in checkpoints
-                    if folder.is_dir()
+    for name in methods:
+        method = _Method.of(name, place, settings)
+        agent = {name: _agent(root, method)}
+        trained = method.checkpoint if method.way in _TRAINED else root / "sft"
+        yield (
+            place,
+            Stage(
+                _played(name),
+                partial(_benchmark, root, agent, data.test, settings, reused),
+                {
+                    "agent": [name, digest(trained)],
+                    "user_models": settings.user_models,
+                    "trained_user_models": user_digests(root, "+".join(settings.user_models)),
+                    "scenarios": dump(data.test),
+                    "max_reply_tokens": settings.max_reply_tokens,
+                    "settings": asdict(replace(settings.benchmark, seed=settings.seed)),
                 },
-                "scenarios": dump(data.test),
-                "methods": list(methods),
-                "user_models": settings.user_models,
-                "max_reply_tokens": settings.max_reply_tokens,
-                "settings": asdict(replace(settings.benchmark, seed=settings.seed)),
-            },
-        ),
-    )
+            ),
+        )
 
 
-def _agent(root: Path, name: str, place: Path, settings: RunSettings) -> str:
-    method = _Method.of(name, place, settings)
+def _played(name: str) -> str:
+    """The folder of a method's dialogues: of its own, so that another method replays none."""
+    return f"played-{re.sub(UNSAFE, '_', name)}"
+
+
+def _agent(root: Path, method: _Method) -> str:
     return agent_in(method.place if method.way in _TRAINED else root, method.way)
 
 
@@ -238,11 +239,13 @@ def summarize_seeds(
     """One line per user model and method, all seeds together."""
     found = []
     places = [
-        root / FOLDER / f"seed-{seed}" / "benchmark"
-        for seed in range(settings.seed, settings.seed + seeds)
+        root / FOLDER / f"seed-{seed}" for seed in range(settings.seed, settings.seed + seeds)
     ]
     for user in settings.user_models:
-        played = {name: [load_episodes(one, name, user) for one in places] for name in methods}
+        played = {
+            name: [load_episodes(place / _played(name), name, user) for place in places]
+            for name in methods
+        }
         baseline = played["sft"]
         for name, by_seed in played.items():
             row = summarize(

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from experiments.storage import UNSAFE
+
 if TYPE_CHECKING:
     from experiments.presets import RunSettings
 
@@ -37,7 +39,7 @@ def run_folder(
     if folder != Path():
         return folder
     parts = [preset, scenarios.stem if scenarios else "", str(seed) if seed else ""]
-    parts.append("" if against == "learned" else re.sub(r"[^\w.@+-]+", "_", against))
+    parts.append("" if against == "learned" else re.sub(UNSAFE, "_", against))
     return RUNS / "-".join(part for part in parts if part)
 
 

@@ -12,6 +12,9 @@ from typing import Any
 
 from persuade_env.errors import RunError
 
+UNSAFE = r"[^\w.@+-]+"
+"""What is replaced where a name becomes a file's."""
+
 
 def write_atomically(path: Path, text: str) -> None:
     """Writes a whole file or leaves the old one; never half of it."""

@@ -211,8 +211,12 @@ def test_methods_are_compared_on_a_run(undisturbed):
     assert first.read_bytes() == (folder / "ppo" / "log.json").read_bytes()
     assert second.read_bytes() != first.read_bytes()
     played = [
-        (where / "benchmark" / "episodes" / "ppo--concerns.jsonl").read_bytes()
-        for where in (folder, place / "seed-0", place / "seed-1")
+        (where / "episodes" / "ppo--concerns.jsonl").read_bytes()
+        for where in (
+            folder / "benchmark",
+            place / "seed-0" / "played-ppo",
+            place / "seed-1" / "played-ppo",
+        )
     ]
     assert played[0] == played[1] != played[2]
     assert (place / "curves.svg").stat().st_size > 1000
