@@ -120,7 +120,7 @@ def compare(
             place = root / FOLDER / f"seed-{seed}"
             own = replace(settings, seed=seed)
             reused = root / "benchmark" if played and seed == settings.seed else None
-            for where, stage in _stages(root, place, data, own, methods, reused):
+            for where, stage in stages_of_seed(root, place, data, own, methods, reused):
                 made = stage.run(where)
                 forget_models()
                 name = (where / stage.name).relative_to(root)
@@ -152,7 +152,7 @@ class _Method:
         return self.place / self.way
 
 
-def _stages(
+def stages_of_seed(
     root: Path,
     place: Path,
     data: RunData,

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from experiments.benchmark import summarize
-from experiments.comparison import Compared, check, crossed_mean, over_baseline
+from experiments.comparison import (
+    Compared,
+    check,
+    crossed_mean,
+    over_baseline,
+    stages_of_seed,
+)
+from experiments.options import run_settings
+from experiments.run_data import RunData
 from experiments.statistics import Estimate
 from persuade_env.episode import rollout
 from persuade_env.errors import RunError, UnknownNameError
@@ -76,3 +84,31 @@ def test_methods_that_cannot_be_compared_are_named():
     with pytest.raises(UnknownNameError, match="sft@concerns"):
         check(["sft", "sft@concerns"])
     check(["sft", "best-of-8", "dpo@learned+concerns@0.25"])
+
+
+def test_a_method_that_learns_from_another_user_has_a_place_of_its_own(tmp_path):
+    settings = run_settings("smoke", 3, None)
+    stages = [
+        (where.relative_to(tmp_path), stage)
+        for where, stage in stages_of_seed(
+            tmp_path,
+            tmp_path / "seed-3",
+            RunData.load(settings),
+            settings,
+            ("sft", "dpo", "dpo@learned+concerns@0.25", "ppo@learned=../x"),
+            reused=None,
+        )
+    ]
+    assert [f"{where}/{stage.name}" for where, stage in stages] == [
+        "seed-3/preferences",
+        "seed-3/dpo",
+        "seed-3/against-learned+concerns@0.25/preferences",
+        "seed-3/against-learned+concerns@0.25/dpo",
+        "seed-3/against-learned_.._x/ppo",
+        "seed-3/played-sft",
+        "seed-3/played-dpo",
+        "seed-3/played-dpo@learned+concerns@0.25",
+        "seed-3/played-ppo@learned_.._x",
+    ]
+    learned_from = [stage.inputs["against"] for _, stage in stages if "against" in stage.inputs]
+    assert learned_from == ["learned", "learned+concerns@0.25", "learned=../x"]
