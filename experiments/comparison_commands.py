@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
@@ -23,7 +24,7 @@ from experiments.options import (
 )
 
 if TYPE_CHECKING:
-    from experiments.comparison import Compared, Cost
+    from experiments.comparison import Compared
 
 
 def compare(
@@ -56,30 +57,36 @@ def compare(
     found = comparison.compare(
         folder, settings, seeds, methods=names, say=lambda line: err.print(escape(line))
     )
-    costs = comparison.costs(folder, settings, seeds, names)
-    out.print(_table(found, costs))
+    out.print(_table(found))
+    for name, cost in comparison.costs(folder, settings, seeds, names).items():
+        out.print(
+            f"{name}: {cost.dialogues:.0f} dialogues simulated, {cost.minutes:.1f} minutes "
+            "(mean of seeds, beside what all share)",
+            highlight=False,
+        )
     place = folder / comparison.FOLDER
     plot(place, range(seed, seed + seeds), place / "curves.svg")
     out.print(f"machine: {pipeline.machine()}", highlight=False)
     out.print(f"results: {place / 'results.json'}, {place / 'curves.svg'}", soft_wrap=True)
 
 
-def _table(found: Sequence[Compared], costs: Mapping[str, Cost]) -> Table:
+def _table(found: Sequence[Compared]) -> Table:
     from experiments.tables import show
 
     table = Table(
-        caption="95 % intervals; gain over SFT with scenarios and seeds resampled; cost to train "
-        "beside SFT and users, mean of seeds",
+        box=SIMPLE_HEAD,
+        caption="95 % intervals; gain over SFT with scenarios and seeds resampled",
         caption_justify="left",
+        padding=(0, 1, 0, 0),
     )
     for heading in ("user model", "agent"):
         table.add_column(heading, no_wrap=True)
-    headings = ("n", "attitude gain", "over SFT", "by seed", "success", "words", "malformed")
-    for heading in (*headings, "misconduct", "dialogues", "minutes"):
+    headings = ("n", "attitude gain", "over SFT", "by seed", "success", "words")
+    for heading in (*headings, "malformed", "misconduct"):
         table.add_column(heading, justify="right", no_wrap=True)
     last = None
     for one in found:
-        row, cost = one.row, costs.get(one.row.agent)
+        row = one.row
         if last not in (None, row.user_model):
             table.add_section()
         last = row.user_model
@@ -90,11 +97,8 @@ def _table(found: Sequence[Compared], costs: Mapping[str, Cost]) -> Table:
             show(row.metrics["attitude_gain"], "attitude_gain"),
             show(one.over_sft, "attitude_gain"),
             " ".join(f"{value:.2f}" for value in one.by_seed),
-            show(row.metrics["success"], "success"),
+            f"{row.metrics['success'].value:.2f}",
             f"{row.metrics['words'].value:.1f}",
-            f"{row.metrics['malformed'].value:.3f}",
-            f"{row.metrics['misconduct'].value:.2f}",
-            f"{cost.dialogues:.0f}" if cost else "",
-            f"{cost.minutes:.1f}" if cost else "",
+            *(f"{row.metrics[name].value:.2f}" for name in ("malformed", "misconduct")),
         )
     return table
