@@ -23,7 +23,14 @@ import numpy as np
 
 from experiments import pipeline, reinforcement
 from experiments.benchmark import Row, load_episodes, summarize
-from experiments.names import agent_in, forget_models, user_digests, user_model_in
+from experiments.names import (
+    agent_in,
+    check_user,
+    members,
+    user_digests,
+    user_model_in,
+    user_stages,
+)
 from experiments.presets import RunSettings
 from experiments.run_data import RunData, dump
 from experiments.stages import Stage, digest, seconds
@@ -32,13 +39,13 @@ from experiments.storage import UNSAFE, locked, read_json, write_json
 from persuade_env.dialogue import ScenarioRecord
 from persuade_env.episode import Episode
 from persuade_env.errors import RunError, UnknownNameError
+from persuade_env.judges import load_judge, shown_judge
 from persuade_env.seeding import derive_seed, generator
 
 METHODS = ("sft", "best-of-4", "dpo", "grpo", "ppo")
 """`dpo@concerns` is DPO that learns from that user, `ppo@learned+concerns` PPO that learns from a
-population; without a name it is the one that the run's agents learn from."""
+population; without a name it is `RunSettings.against`."""
 _TRAINED = ("dpo", *reinforcement.ALGORITHMS)
-_SHARED = ("user-model", "sft")
 FOLDER = "comparison"
 """In a run's folder: what this adds to it."""
 
@@ -54,6 +61,13 @@ class Compared:
     resampled."""
     by_seed: tuple[float, ...]
     """The same, seed by seed."""
+    learned_from: str = ""
+    """The user model, or population, that the method learned from or looked into."""
+
+    @property
+    def against_its_own(self) -> bool:
+        """Whether the user model is one that the method knows."""
+        return self.row.user_model in members(self.learned_from)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; NaN becomes null."""
@@ -64,14 +78,8 @@ class Compared:
             **self.row.to_json(),
             "over_sft": plain,
             "by_seed": [None if math.isnan(one) else round(one, 6) for one in self.by_seed],
+            "learned_from": self.learned_from,
         }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Compared:
-        row = Row.from_json({k: v for k, v in data.items() if k not in ("over_sft", "by_seed")})
-        over = {k: math.nan if v is None else v for k, v in data["over_sft"].items()}
-        by_seed = tuple(math.nan if one is None else one for one in data["by_seed"])
-        return cls(row, Estimate(**over), by_seed)
 
 
 def check(methods: Sequence[str]) -> None:
@@ -86,6 +94,8 @@ def check(methods: Sequence[str]) -> None:
         known = way in _TRAINED if at else way in METHODS
         if not known and not name.removeprefix("best-of-").isdecimal():
             raise UnknownNameError("method", name, (*METHODS, *(f"{one}@USER" for one in _TRAINED)))
+        if at:
+            check_user(name.partition("@")[2])
     if "sft" not in methods:
         raise RunError("name sft as well: the other methods are compared with it")
 
@@ -108,11 +118,14 @@ def compare(
     Raises:
         RunError: if another process is at work in `root`, or it can't be written.
     """
+    users = [*settings.user_models, *(_Method.of(one, root, settings).against for one in methods)]
+    shared = {"sft", "user-model", *(stage for user in users for stage in user_stages(user))}
+    if not (root / "prepare").is_dir():
+        shared.add("prepare")
     with locked(root):
         played = False
-        for stage in pipeline.stages_of(root, settings):
-            held_out = stage.name == "held-out" and "held-out" in settings.user_models
-            if stage.name in _SHARED or held_out:
+        for stage in pipeline.stages_of(root, settings, extra=True):
+            if stage.name in shared:
                 pipeline.make(stage, root, say)
             played = played or (stage.name == "benchmark" and stage.is_made(root))
         data = RunData.load(settings)
@@ -121,13 +134,15 @@ def compare(
             own = replace(settings, seed=seed)
             reused = root / "benchmark" if played and seed == settings.seed else None
             for where, stage in stages_of_seed(root, place, data, own, methods, reused):
-                made = stage.run(where)
-                forget_models()
-                name = (where / stage.name).relative_to(root)
-                say(f"{name}: {'done' if made else 'unchanged, kept'}")
+                shown = where.relative_to(root)
+                pipeline.make(stage, where, partial(_say_where, say, shown))
         found = summarize_seeds(root, settings, seeds, methods)
         write_json(root / FOLDER / "results.json", [one.to_json() for one in found])
     return found
+
+
+def _say_where(say: Callable[[str], None], where: Path, line: str) -> None:
+    say(f"{where}/{line}")
 
 
 @dataclass(frozen=True)
@@ -151,6 +166,13 @@ class _Method:
     def checkpoint(self) -> Path:
         return self.place / self.way
 
+    @property
+    def against(self) -> str:
+        """The user that it learns from or looks into; empty for SFT."""
+        if self.way == "sft":
+            return ""
+        return self.settings.against if self.way in _TRAINED else "learned"
+
 
 def stages_of_seed(
     root: Path,
@@ -163,7 +185,8 @@ def stages_of_seed(
     """What one seed has of its own, and where.
 
     Args:
-        reused: a benchmark of the same settings, whose dialogues are not played again.
+        reused: a benchmark of the same settings; its dialogues with the same agent are not played
+            again.
     """
     for one in (_Method.of(name, place, settings) for name in methods):
         if one.way == "dpo":
@@ -177,11 +200,12 @@ def stages_of_seed(
         method = _Method.of(name, place, settings)
         agent = {name: _agent(root, method)}
         trained = method.checkpoint if method.way in _TRAINED else root / "sft"
+        same = method.way not in _TRAINED or digest(trained) == digest(root / method.way)
         yield (
             place,
             Stage(
                 _played(name),
-                partial(_benchmark, root, agent, data.test, settings, reused),
+                partial(_benchmark, root, agent, data.test, settings, reused if same else None),
                 {
                     "agent": [name, digest(trained)],
                     "user_models": settings.user_models,
@@ -253,13 +277,16 @@ def summarize_seeds(
                 user,
                 [episode for episodes in by_seed for episode in episodes],
                 None if name == "sft" else [e for episodes in baseline for e in episodes],
+                judge=load_judge(settings.benchmark.judge),
+                judge_name=shown_judge(settings.benchmark.judge),
                 baseline_name="" if name == "sft" else "sft",
                 seed=settings.seed,
             )
             table = over_baseline(by_seed, baseline)
             rng = generator(derive_seed(settings.seed, "comparison", user, name))
+            against = _Method.of(name, root, settings).against
             found.append(
-                Compared(row, crossed_mean(table, rng), tuple(map(_mean, table)))
+                Compared(row, crossed_mean(table, rng), tuple(map(_mean, table)), against)
                 if name != "sft"
                 else Compared(row, Estimate(math.nan, math.nan, math.nan), ())
             )
@@ -288,9 +315,12 @@ def crossed_mean(table: np.ndarray, rng: np.random.Generator) -> Estimate:
     """The mean of a table (seeds, scenarios) whose rows and columns could both have been others.
 
     Rows and columns are resampled together (Owen, "The pigeonhole bootstrap", 2007). With three
-    seeds such an interval is rough, but not blind to them. NaN cells are left out.
+    seeds such an interval is rough, but not blind to them; with one it is of scenarios alone. NaN
+    cells are left out, and bounds are NaN where there are fewer than two scenarios.
     """
     n_seeds, n_scenarios = table.shape
+    if n_scenarios < 2:
+        return Estimate(_mean(table.ravel()), math.nan, math.nan)
     values = []
     for _ in range(RESAMPLES):
         rows = rng.integers(n_seeds, size=n_seeds)
@@ -325,18 +355,33 @@ def costs(root: Path, settings: RunSettings, seeds: int, methods: Sequence[str])
             place = root / FOLDER / f"seed-{seed}"
             method = _Method.of(name, place, replace(settings, seed=seed))
             folder, way = method.place, method.way
-            # A stage that was copied from the run took what it took there.
-            there = root if folder == place and seed == settings.seed else folder
-            where = there if (there / way).is_dir() else folder
-            taken = seconds(where, way)
             if way == "dpo":
-                taken += seconds(where, "preferences")
+                # A stage that was copied from the run took what it took there.
+                copied = digest(folder / "dpo") == digest(root / "dpo")
+                where = root if copied else folder
+                taken = seconds(where, "dpo") + seconds(where, "preferences")
                 simulated = read_json(folder / "preferences" / "summary.json") or {}
                 each.append((simulated.get("candidates", 0) * settings.preferences.n_paths, taken))
             elif way in reinforcement.ALGORITHMS:
                 log = read_json(folder / way / "log.json") or []
-                each.append((sum(one["dialogues"] for one in log), taken))
+                clock = read_json(folder / way / reinforcement.CLOCK) or []
+                each.append((sum(one["dialogues"] for one in log), sum(clock)))
         if each:
             dialogues, taken = np.mean(each, axis=0)
             found[name] = Cost(float(dialogues), float(taken) / 60)
+    return found
+
+
+def curves(
+    root: Path, settings: RunSettings, seeds: int, methods: Sequence[str]
+) -> dict[str, list[tuple[list[dict[str, float]], list[float]]]]:
+    """For each method that learns in the environment, log and seconds by iteration, by seed."""
+    found: dict[str, list[tuple[list[dict[str, float]], list[float]]]] = {}
+    for name in methods:
+        for seed in range(settings.seed, settings.seed + seeds):
+            method = _Method.of(name, root / FOLDER / f"seed-{seed}", settings)
+            log = read_json(method.checkpoint / "log.json")
+            clock = read_json(method.checkpoint / reinforcement.CLOCK)
+            if method.way in reinforcement.ALGORITHMS and log and clock:
+                found.setdefault(name, []).append((log, clock))
     return found

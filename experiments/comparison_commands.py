@@ -13,6 +13,7 @@ from rich.table import Table
 
 from experiments.console import err, out
 from experiments.options import (
+    Against,
     Preset,
     RunFolder,
     Scenarios,
@@ -32,6 +33,7 @@ def compare(
     folder: RunFolder = Path(),
     seed: Seed = 0,
     scenarios: Scenarios = None,
+    against: Against = "learned",
     seeds: Annotated[int, typer.Option(min=1, help="Of each method, from --seed on.")] = 3,
     methods: Annotated[
         str,
@@ -52,8 +54,8 @@ def compare(
     quiet()
     names = names_in(methods)
     comparison.check(names)
-    folder = run_folder(folder, preset, seed, scenarios)
-    settings = run_settings(preset, seed, scenarios)
+    folder = run_folder(folder, preset, seed, scenarios, against)
+    settings = run_settings(preset, seed, scenarios, against)
     found = comparison.compare(
         folder, settings, seeds, methods=names, say=lambda line: err.print(escape(line))
     )
@@ -65,7 +67,7 @@ def compare(
             highlight=False,
         )
     place = folder / comparison.FOLDER
-    plot(place, range(seed, seed + seeds), place / "curves.svg")
+    plot(comparison.curves(folder, settings, seeds, names), place / "curves.svg")
     out.print(f"machine: {pipeline.machine()}", highlight=False)
     out.print(f"results: {place / 'results.json'}, {place / 'curves.svg'}", soft_wrap=True)
 
@@ -75,7 +77,8 @@ def _table(found: Sequence[Compared]) -> Table:
 
     table = Table(
         box=SIMPLE_HEAD,
-        caption="95 % intervals; gain over SFT with scenarios and seeds resampled",
+        caption="95 % intervals; gain over SFT with scenarios and seeds resampled\n"
+        "*: against the user that it learned from, or looks into",
         caption_justify="left",
         padding=(0, 1, 0, 0),
     )
@@ -92,7 +95,7 @@ def _table(found: Sequence[Compared]) -> Table:
         last = row.user_model
         table.add_row(
             row.user_model,
-            row.agent,
+            row.agent + ("*" if one.against_its_own else ""),
             str(row.n),
             show(row.metrics["attitude_gain"], "attitude_gain"),
             show(one.over_sft, "attitude_gain"),

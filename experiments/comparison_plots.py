@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 import numpy as np
-
-from experiments.reinforcement import ALGORITHMS, CLOCK
-from experiments.storage import read_json
 
 matplotlib.use("Agg")
 
@@ -22,31 +19,21 @@ _SHOWN = {
 }
 
 
-def plot(place: Path, seeds: Iterable[int], path: Path) -> None:
-    """Writes the curves of the comparison in `place` as SVG.
-
-    Args:
-        seeds: those with a folder `seed-N` in `place`.
-    """
+def plot(
+    curves: Mapping[str, Sequence[tuple[Sequence[Mapping[str, float]], Sequence[float]]]],
+    path: Path,
+) -> None:
+    """Writes the curves of `experiments.comparison.curves` as SVG."""
     from matplotlib.figure import Figure
 
-    numbers = list(seeds)
     figure = Figure(figsize=(10, 5))
     axes = figure.subplots(2, len(_SHOWN), sharey="col")
-    for color, name in enumerate(ALGORITHMS):
-        for number, seed in enumerate(numbers):
-            folder = place / f"seed-{seed}" / name
-            log = read_json(folder / "log.json")
-            clock = read_json(folder / CLOCK)
-            if not log or not clock:
-                continue
-            positions = (
-                np.cumsum([one["dialogues"] for one in log]),
-                np.cumsum(clock) / 60,
-            )
-            for axis_row, along in zip(axes, positions, strict=True):
+    for color, (name, by_seed) in enumerate(curves.items()):
+        for number, (log, clock) in enumerate(by_seed):
+            dialogues = np.cumsum([one["dialogues"] for one in log])
+            for axis_row, along in zip(axes, (dialogues, np.cumsum(clock) / 60), strict=True):
                 for axis, key in zip(axis_row, _SHOWN, strict=True):
-                    label = name if number == 0 else None
+                    label = None if number else name
                     values = [one.get(key, np.nan) for one in log]
                     axis.plot(along, values, color=f"C{color}", lw=0.9, alpha=0.8, label=label)
     _label(axes)
@@ -61,4 +48,5 @@ def _label(axes: Any) -> None:
             axis.set_title(title, fontsize=9)
             axis.set_xlabel(unit)
             axis.spines[["top", "right"]].set_visible(False)
-    axes[0][0].legend(frameon=False)
+    if axes[0][0].lines:
+        axes[0][0].legend(frameon=False)

@@ -10,8 +10,9 @@ from agents.prompted import PromptedPersuader
 from agents.registry import load_agent
 from experiments.stages import digest
 from persuade_env.chat.loading import chat_from_spec
+from persuade_env.errors import RunError, UnknownNameError
 from persuade_env.protocols import Persuader, UserModel
-from persuade_env.registry import load_user_model
+from persuade_env.registry import load_user_model, user_model_names
 from user_models.learned import LearnedUser, load_learned
 
 
@@ -56,8 +57,12 @@ def agent_in(root: Path, name: str) -> str:
     """What `load_agent` is to be given; `sft`, `dpo`, `ppo` and `grpo` are the run's.
 
     `best-of-N` looks ahead with the run's SFT persuader and its learned user.
+
+    Raises:
+        RunError: if the run's folder has a name that such a spec can't hold.
     """
     if name.removeprefix("best-of-").isdecimal():
+        _check_speakable(root)
         return f"{name}={agent_in(root, 'sft')}@{user_model_in(root, 'learned')}"
     return f"checkpoint={root / _CHECKPOINTS[name]}" if name in _CHECKPOINTS else name
 
@@ -67,17 +72,53 @@ def user_model_in(root: Path, name: str) -> str:
 
     `learned+concerns` is a population of both, `learned+concerns@0.25` its lower quartile
     (`user_models.population`).
+
+    Raises:
+        RunError: if the run's folder has a name that the spec of a population can't hold.
     """
     if "+" in name and "=" not in name:
+        _check_speakable(root)
         names, at, quantile = name.partition("@")
         members = "+".join(user_model_in(root, one) for one in names.split("+"))
         return f"population={members}{at}{quantile}"
     return f"learned={root / _USER_CHECKPOINTS[name]}" if name in _USER_CHECKPOINTS else name
 
 
+def _check_speakable(root: Path) -> None:
+    if any(mark in str(root) for mark in "+@"):
+        raise RunError(
+            f"{root}: a run whose user models are combined needs a folder without + or @"
+        )
+
+
+def members(name: str) -> list[str]:
+    """The user models that a name or a population's spec speaks of."""
+    return name.removeprefix("population=").partition("@")[0].split("+")
+
+
+def check_user(name: str) -> None:
+    """Whether there are user models of these names, before hours are spent on what comes first.
+
+    Raises:
+        UnknownNameError: if there is none; it lists what exists.
+    """
+    for member in members(name):
+        kind = member.partition("=")[0]
+        if member not in _USER_CHECKPOINTS and ":" not in kind and kind not in user_model_names():
+            raise UnknownNameError("user model", member, [*_USER_CHECKPOINTS, *user_model_names()])
+
+
+def user_stages(name: str) -> list[str]:
+    """The stages of a run that train what `name` speaks of."""
+    return [_USER_CHECKPOINTS[one] for one in members(name) if one in _USER_CHECKPOINTS]
+
+
 def user_digests(root: Path, name: str) -> dict[str, str]:
-    """Digests of the run's user models that a name speaks of."""
-    members = name.partition("@")[0].split("+")
-    return {
-        one: digest(root / _USER_CHECKPOINTS[one]) for one in members if one in _USER_CHECKPOINTS
+    """Digests of the trained user models that a name speaks of, the run's and others."""
+    folders = {
+        one: root / _USER_CHECKPOINTS[one] for one in members(name) if one in _USER_CHECKPOINTS
     }
+    folders |= {
+        one: Path(one.partition("=")[2]) for one in members(name) if one.startswith("learned=")
+    }
+    return {one: digest(folder) for one, folder in folders.items()}

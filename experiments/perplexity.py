@@ -115,7 +115,7 @@ def domain_perplexities(
 def unseen_table(
     columns: Mapping[str, Sequence[Likelihood]],
     records: Sequence[ScenarioRecord],
-    left_out: frozenset[str],
+    trained_on: frozenset[str],
     seed: int = 0,
 ) -> Table:
     """Perplexity in the domains that the `unseen` user was not trained on, and in the others.
@@ -125,8 +125,15 @@ def unseen_table(
 
     Args:
         columns: likelihoods of the dialogues of `records`, by model.
+
+    Raises:
+        RunError: if there are records of one of the two kinds alone.
     """
     domain_of = {record.id: record.domain for record in records}
+    if len({domain in trained_on for domain in domain_of.values()}) < 2:
+        raise RunError(
+            "these dialogues are all of domains that `unseen` was trained on, or of none"
+        )
     table = Table(caption="95 % intervals bootstrapped by scenario", caption_justify="left")
     table.add_column("domains")
     table.add_column("scen.", justify="right")
@@ -134,8 +141,8 @@ def unseen_table(
         table.add_column(escape(name), justify="right", no_wrap=True)
     groups = {
         name: (
-            [one for one in known if domain_of[one.scenario] not in left_out],
-            [one for one in known if domain_of[one.scenario] in left_out],
+            [one for one in known if domain_of[one.scenario] in trained_on],
+            [one for one in known if domain_of[one.scenario] not in trained_on],
         )
         for name, known in columns.items()
     }

@@ -29,14 +29,17 @@ from experiments.memory import release_freed_memory
 from experiments.names import (
     agent_in,
     agent_loader,
+    check_user,
     forget_models,
+    members,
     user_digests,
     user_model_in,
     user_model_loader,
+    user_stages,
 )
 from experiments.presets import RunSettings
 from experiments.progress import bar, training_bar
-from experiments.run_data import RunData, dump, keep_log, left_out_domains
+from experiments.run_data import DOMAINS, RunData, dump, keep_log, left_out_domains
 from experiments.stages import Stage, digest
 from experiments.storage import BatchLog, locked, read_json, write_atomically, write_json
 from persuade_env import __version__
@@ -57,11 +60,13 @@ _BEFORE = {
     "user-model": ("prepare",),
     "unseen": ("prepare",),
     "sft": ("prepare",),
-    "dpo": ("prepare", "user-model", "sft", "preferences"),
-    "ppo": ("prepare", "user-model", "sft"),
-    "grpo": ("prepare", "user-model", "sft"),
+    "dpo": ("prepare", "sft", "preferences"),
+    "ppo": ("prepare", "sft"),
+    "grpo": ("prepare", "sft"),
 }
-"""What can be trained by itself, and the stages that it needs."""
+"""What can be trained by itself, and the stages that it needs, beside the users it learns from."""
+AGENTS = ("dpo", "ppo", "grpo")
+"""What learns from a user."""
 
 
 def run(
@@ -80,8 +85,11 @@ def run(
     Raises:
         RunError: if another process is at work in `root`, or it can't be written.
     """
+    check_user(settings.against)
     with locked(root):
-        for stage in stages_of(root, settings):
+        for stage in stages_of(root, settings, extra="unseen" in members(settings.against)):
+            if stage.name == "grpo":
+                continue
             make(stage, root, say)
             if stage.name == until:
                 return
@@ -102,9 +110,13 @@ def train(
     """
     if name not in _BEFORE:
         raise UnknownNameError("model to train", name, list(_BEFORE))
+    check_user(settings.against)
+    needed = {*_BEFORE[name], name}
+    if name in AGENTS:
+        needed.update(user_stages(settings.against))
     with locked(root):
         for stage in stages_of(root, settings, extra=True):
-            if stage.name in (*_BEFORE[name], name):
+            if stage.name in needed:
                 make(stage, root, say)
             if stage.name == name:
                 return
@@ -129,7 +141,11 @@ def stages_of(root: Path, settings: RunSettings, *, extra: bool = False) -> Iter
     yield Stage(
         "prepare",
         partial(_prepare, settings, data),
-        {**common, "scenarios": dump([*data.train, *data.validation, *data.test])},
+        {
+            **common,
+            "scenarios": dump([*data.train, *data.validation, *data.test]),
+            "settings": asdict(settings),
+        },
     )
     first, second = halves(data.train)
     users = {"user-model": first, "held-out": second}
@@ -231,6 +247,8 @@ def _prepare(settings: RunSettings, data: RunData, folder: Path) -> None:
 def _train_user_model(
     name: str, records: Sequence[ScenarioRecord], settings: RunSettings, folder: Path
 ) -> None:
+    if name == "unseen":
+        write_json(folder / DOMAINS, sorted({record.domain for record in records}))
     log = train_user_model(
         records,
         folder,

@@ -48,8 +48,8 @@ class RunSettings:
         "silent", "naive", "repeating", "flattering", "off-topic", "prompted", "sft", "dpo", "ppo",
     )  # fmt: skip
     user_models: tuple[str, ...] = ("learned", "held-out", "concerns")
-    """`learned` is what preferences are simulated with; `held-out` is a second one, trained
-    on the other half of the training scenarios; nothing is trained against it or `concerns`."""
+    """Whom the agents are benchmarked against. `held-out` is a second learned user, trained on the
+    other half of the training scenarios; agents learn from `against` and from no other."""
     max_train_scenarios: int | None = None
     """Only this many training scenarios; None for all."""
     max_test_scenarios: int | None = 28

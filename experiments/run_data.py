@@ -46,6 +46,10 @@ class RunData:
         )
 
 
+DOMAINS = "domains.json"
+"""In the folder of the `unseen` user: the domains that it was trained on."""
+
+
 def left_out_domains(records: Sequence[ScenarioRecord]) -> frozenset[str]:
     """Every third domain in alphabetical order: what the `unseen` user is not trained on."""
     return frozenset(sorted({record.domain for record in records})[::3])

@@ -12,8 +12,8 @@ from typing import Any
 
 from persuade_env.errors import RunError
 
-UNSAFE = r"[^\w.@+-]+"
-"""What is replaced where a name becomes a file's."""
+UNSAFE = r"[^\w.-]+"
+"""What is replaced where a name becomes a folder's; specs speak with `+`, `@` and `=`."""
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -56,11 +56,12 @@ def _mode(wandb: Any) -> Any:
 
 
 def _log(run: Any, wandb: Any, root: Path) -> None:
-    for stage in (*TRAINED, *REINFORCED):
+    for stage in (*TRAINED, "unseen", *REINFORCED):
         run.define_metric(f"{stage}/step")
         run.define_metric(f"{stage}/*", step_metric=f"{stage}/step")
         for number, entry in enumerate(read_json(root / stage / "log.json") or [], start=1):
-            metrics = {k: float(v) for k, v in entry.items() if k != "step"}
+            known = {k: v for k, v in entry.items() if k != "step" and v is not None}
+            metrics = {k: float(v) for k, v in known.items()}
             run.log({f"{stage}/step": number, **{f"{stage}/{k}": v for k, v in metrics.items()}})
     rows = load_rows(root / "benchmark")
     if not rows:

@@ -129,7 +129,8 @@ def perplexity_of(
         unseen_table,
     )
     from experiments.progress import bar
-    from experiments.run_data import left_out_domains
+    from experiments.run_data import DOMAINS
+    from experiments.storage import read_json
     from persuade_env import scenarios as files
 
     quiet()
@@ -151,4 +152,5 @@ def perplexity_of(
     if by_domain:
         out.print(perplexity_table(columns))
     if "unseen" in known:
-        out.print(unseen_table(known, records, left_out_domains(files.load_corpus("train"))))
+        domains = read_json(run_folder / "unseen" / DOMAINS) or []
+        out.print(unseen_table(known, records, frozenset(domains)))

@@ -18,7 +18,7 @@ os.environ.setdefault("WANDB_MODE", "offline")
 
 @pytest.fixture(scope="session")
 def chat():
-    """The embedded model as it ships: bf16, packed for the CPU."""
+    """The embedded model as it ships, in this machine's format, packed for the CPU."""
     from persuade_env.chat.loading import chat_from_spec
 
     return chat_from_spec()

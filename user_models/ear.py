@@ -91,8 +91,9 @@ class Ear:
         self._prefixes: PrefixCache | None = None
         if Llama.supports(model):
             listening, mark = Llama(model, self._depth), reply_mark(tokenizer)
-            size = max_prefix_bytes or 192 * 2**20 * model.dtype.itemsize
-            self._prefixes = PrefixCache(listening, mark, max_bytes=size)
+            if max_prefix_bytes is None:
+                max_prefix_bytes = 192 * 2**20 * model.dtype.itemsize
+            self._prefixes = PrefixCache(listening, mark, max_bytes=max_prefix_bytes)
         else:
             self._model = model.eval()
 

@@ -118,14 +118,17 @@ class TransformersChat:
         self.max_batch = max_batch
         self.top_k = top_k
         self._fast = fast
-        self._max_prefix_bytes = max_prefix_bytes or 384 * 2**20 * model.dtype.itemsize
+        if max_prefix_bytes is None:
+            max_prefix_bytes = 384 * 2**20 * model.dtype.itemsize
+        self._max_prefix_bytes = max_prefix_bytes
         self._end_ids = frozenset({int(tokenizer.eos_token_id)})
         self.use(model)
 
     def use(self, model: PreTrainedModel) -> None:
         """Samples from this model from now on; what was read of prompts is forgotten.
 
-        For a model in training: a fast chat has a copy of the weights as they were.
+        A fast chat packs a copy of the linear layers and shares the rest: where the weights of the
+        same object change, use it again before the next dialogue.
         """
         self.model = model.eval()
         self._prefixes: PrefixCache | None = None  # the old one goes before the new one comes

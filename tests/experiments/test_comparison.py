@@ -1,5 +1,6 @@
 """Several seeds of a method against SFT: what is compared with what, and how sure one can be."""
 
+import json
 import math
 
 import numpy as np
@@ -68,12 +69,20 @@ def test_a_dialogue_is_compared_with_the_baselines_of_the_same_scenario_and_seed
     assert np.isnan(over_baseline(better[:1], failed)).tolist() == [[False] * 3 + [True]]
 
 
-def test_results_survive_the_disk():
+def test_results_are_plain_json():
     row = summarize("a", "u", episodes(felt(4)), None)
-    one = Compared(row, Estimate(0.5, math.nan, 1.0), (0.25, math.nan))
-    again = Compared.from_json(one.to_json())
-    assert again.to_json() == one.to_json()
-    assert math.isnan(again.by_seed[1])
+    one = Compared(row, Estimate(0.5, math.nan, 1.0), (0.25, math.nan), "learned+u@0.25")
+    found = one.to_json()
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert (found["over_sft"]["low"], found["by_seed"]) == (None, [0.25, None])
+    assert found["learned_from"] == "learned+u@0.25"
+    assert one.against_its_own
+
+
+def test_one_scenario_has_no_interval():
+    found = crossed_mean(np.ones((3, 1)), rng())
+    assert found.value == 1.0
+    assert math.isnan(found.low)
 
 
 def test_methods_that_cannot_be_compared_are_named():
@@ -81,6 +90,8 @@ def test_methods_that_cannot_be_compared_are_named():
         check(["sft", "reinforce"])
     with pytest.raises(RunError, match="name sft"):
         check(["dpo"])
+    with pytest.raises(UnknownNameError, match="consern"):
+        check(["sft", "dpo@learned+consern"])
     with pytest.raises(UnknownNameError, match="sft@concerns"):
         check(["sft", "sft@concerns"])
     check(["sft", "best-of-8", "dpo@learned+concerns@0.25"])
@@ -102,13 +113,13 @@ def test_a_method_that_learns_from_another_user_has_a_place_of_its_own(tmp_path)
     assert [f"{where}/{stage.name}" for where, stage in stages] == [
         "seed-3/preferences",
         "seed-3/dpo",
-        "seed-3/against-learned+concerns@0.25/preferences",
-        "seed-3/against-learned+concerns@0.25/dpo",
+        "seed-3/against-learned_concerns_0.25/preferences",
+        "seed-3/against-learned_concerns_0.25/dpo",
         "seed-3/against-learned_.._x/ppo",
         "seed-3/played-sft",
         "seed-3/played-dpo",
-        "seed-3/played-dpo@learned+concerns@0.25",
-        "seed-3/played-ppo@learned_.._x",
+        "seed-3/played-dpo_learned_concerns_0.25",
+        "seed-3/played-ppo_learned_.._x",
     ]
     learned_from = [stage.inputs["against"] for _, stage in stages if "against" in stage.inputs]
     assert learned_from == ["learned", "learned+concerns@0.25", "learned=../x"]

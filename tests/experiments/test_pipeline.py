@@ -55,8 +55,8 @@ def test_runs_of_other_settings_go_to_other_folders():
     }
     assert len(named) == 16
     assert {path.parent for path in named} == {Path("runs")}
-    odd = run_folder(Path(), "default", 0, None, "learned=../elsewhere/user")
-    assert odd == Path("runs/default-learned_.._elsewhere_user")
+    odd = run_folder(Path(), "default", 0, None, "learned=../elsewhere/user+concerns@0.25")
+    assert odd == Path("runs/default-learned_.._elsewhere_user_concerns_0.25")
     assert run_folder(Path(), "default", 0, None) == Path("runs/default")
     assert run_folder(Path("here"), "default", 1, Path("mine.jsonl")) == Path("here")
 

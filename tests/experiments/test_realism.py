@@ -308,12 +308,15 @@ def test_domains_that_a_user_has_not_seen_are_set_against_the_others():
             for one in records
         ]
 
-    table = unseen_table({"learned": known(20, 22), "unseen": known(20, 40)}, records, left_out)
+    trained_on = frozenset(one.domain for one in records) - left_out
+    table = unseen_table({"learned": known(20, 22), "unseen": known(20, 40)}, records, trained_on)
     rows = [list(column.cells) for column in table.columns]
     assert rows[0] == ["trained on", "left out", "left out over trained on"]
     assert int(rows[1][0]) + int(rows[1][1]) == len(records)
     assert [cell.split()[0] for cell in rows[2]] == ["20.00", "22.00", "1.10"]
     assert [cell.split()[0] for cell in rows[3]] == ["20.00", "40.00", "2.00"]
+    with pytest.raises(RunError, match="or of none"):
+        unseen_table({"learned": known(20, 22)}, records, frozenset())
 
 
 def test_perplexity_by_domain():

@@ -182,6 +182,7 @@ def test_an_agent_is_reinforced_on_a_run_and_its_checkpoint_speaks(undisturbed, 
     done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "sft: unchanged, kept" in done.stderr
+    assert f"{algorithm}: {'unchanged, kept' if algorithm == 'ppo' else 'done'}" in done.stderr
     assert f"checkpoint: {folder / algorithm}" in done.stdout
     (numbers,) = json.loads((folder / algorithm / "log.json").read_text())
     assert np.isfinite(numbers["return" if algorithm == "ppo" else "reward"])

@@ -49,7 +49,7 @@ def test_a_model_of_another_kind_is_heard_the_same(ear, chat, monkeypatch):
     monkeypatch.setattr(Llama, "supports", lambda model: False)
     plain = Ear(chat.model, chat.tokenizer)
     said = dialogue(FIRST)
-    assert plain([said])[0] @ ear([said])[0] == pytest.approx(1.0, abs=2e-3)  # both are bf16
+    assert plain([said])[0] @ ear([said])[0] == pytest.approx(1.0, abs=2e-3)  # they may be bf16
 
 
 def test_goal_persona_and_words_reach_the_ear():
