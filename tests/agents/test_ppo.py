@@ -6,13 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 
-from agents.policy import Policy, Turn, passages
+from agents.policy import Policy, Turn, passages, sampling_copy
 from agents.ppo import PPO, collect, gae, ppo_loss, prepare
 from agents.ppo_settings import PPOSettings
 from agents.prompted import PromptedPersuader
+from persuade_env.dialogue import Dialogue
 from persuade_env.errors import UserModelError
-from persuade_env.protocols import UserReply
+from persuade_env.protocols import UserReply, persuader_view
 from persuade_env.rewards import Reward
 from tests.agents.tiny_world import WORLD, LikesTea, make_tokenizer, tiny
 
@@ -150,6 +152,25 @@ def test_sampler_and_trainer_agree_and_only_sampled_tokens_count(tokenizer):
     # What the user said stands in the prompt of the second turn.
     zebra = tokenizer.convert_tokens_to_ids("zebra")
     assert all(turn.prompt_ids[-3] == zebra for turn in turns[4:])
+
+
+def test_a_merged_copy_samples_as_the_policy_with_its_adapters_is_scored(tokenizer):
+    adapters = LoraConfig(r=4, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM")
+    adapted = get_peft_model(tiny(), adapters)
+    policy = Policy(adapted, SETTINGS.temperature)
+    ppo = PPO(policy, tokenizer, LikesTea(), WORLD, SETTINGS, speak=speak(SETTINGS))
+    with torch.no_grad():  # as if some updates had gone by
+        for name, parameter in adapted.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(0.0, 0.5, generator=torch.Generator().manual_seed(1))
+    ppo.chat.use(sampling_copy(policy.model))
+    views = [persuader_view(Dialogue(scenario=one)) for one in WORLD]
+    for reply in ppo.persuader.act(views, [1, 2, 3, 4]):
+        said = reply.completion
+        turn = Turn(0, said.prompt_ids, said.token_ids, 0.0)
+        scored = policy.score([turn])[0].tolist()
+        assert scored == pytest.approx(said.logprobs, abs=1e-4)
+        assert scored != pytest.approx(policy.reference_logprobs([turn]).tolist(), abs=1e-2)
 
 
 def test_a_dialogues_turns_are_read_at_once_where_one_goes_on_from_the_other(tokenizer):
