@@ -79,6 +79,8 @@ PRESETS: Mapping[str, RunSettings] = MappingProxyType(
             ppo=PPOSettings(iterations=1, episodes=2, max_turns=1, max_reply_tokens=24),
             grpo=GRPOSettings(steps=1, groups=1, group_size=2, max_turns=1, max_reply_tokens=24),
             benchmark=BenchmarkSettings(max_turns=1, batch_size=2),
+            agents=("silent", "sft", "dpo", "ppo"),
+            user_models=("learned", "concerns"),
             max_train_scenarios=8,
             max_test_scenarios=2,
         ),
