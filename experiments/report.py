@@ -73,6 +73,7 @@ def write_report(root: Path, path: Path) -> None:
         lstrip_blocks=True,
     )
     simulated = read_json(root / "preferences" / "summary.json")
+    settings = read_json(root / "prepare" / "settings.json") or {}
     html = environment.get_template("report.html.j2").render(
         headings=HEADINGS,
         metrics=METRICS,
@@ -80,7 +81,8 @@ def write_report(root: Path, path: Path) -> None:
         judged_by=judged_by(rows),
         show=show,
         seconds=load_seconds(root / "benchmark"),
-        settings=read_json(root / "prepare" / "settings.json"),
+        settings=settings,
+        against=settings.get("against", "learned"),  # made before there was a choice
         splits=read_json(root / "prepare" / "splits.json"),
         simulated=simulated,
         plots=_plots(root, rows),
