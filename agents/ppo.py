@@ -73,7 +73,9 @@ def ppo_loss(
 
     Clipped surrogate, clipped value error, entropy bonus, and the KL to the reference by the
     unbiased, never negative estimator exp(d) - d - 1 with d = log ref - log policy (Schulman,
-    "Approximating KL Divergence", 2020).
+    "Approximating KL Divergence", 2020). It is of tokens drawn from the policy itself; these were
+    drawn before its last updates, so each counts by its ratio. (Without it one token that the
+    policy has left behind outweighs all others.)
     """
     ratio = torch.exp(logprobs - sampled.logprobs)
     clipped = ratio.clamp(1 - settings.clip, 1 + settings.clip)
@@ -83,7 +85,7 @@ def ppo_loss(
     error = torch.max((values - sampled.returns) ** 2, (near - sampled.returns) ** 2)
     value = 0.5 * error.sum()
     distance = sampled.reference - logprobs
-    kl = (torch.exp(distance) - distance - 1).sum()
+    kl = (ratio * (torch.exp(distance) - distance - 1)).sum()
     in_loss = 0.0 if settings.kl_in_reward else kl_weight
     loss = (
         policy

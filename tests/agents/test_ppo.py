@@ -111,7 +111,7 @@ def textbook(turn, logprobs, values, entropy, kl_weight, settings):
         total += settings.value_weight * 0.5 * max((new - target) ** 2, (near - target) ** 2)
         total -= settings.entropy_weight * float(entropy[t])
         distance = float(turn.reference[t] - logprobs[t])
-        total += kl_weight * (np.exp(distance) - distance - 1)
+        total += kl_weight * ratio * (np.exp(distance) - distance - 1)
     return total
 
 
