@@ -34,7 +34,7 @@ from experiments.names import (
 from experiments.presets import RunSettings
 from experiments.run_data import RunData, dump
 from experiments.stages import Stage, digest, seconds
-from experiments.statistics import CONFIDENCE, RESAMPLES, Estimate
+from experiments.statistics import Estimate, crossed_mean, mean_of_known
 from experiments.storage import UNSAFE, locked, read_json, write_json
 from persuade_env.dialogue import ScenarioRecord
 from persuade_env.episode import Episode
@@ -124,7 +124,7 @@ def compare(
         shared.add("prepare")
     with locked(root):
         played = False
-        for stage in pipeline.stages_of(root, settings, extra=True):
+        for stage in pipeline.stages_of(root, settings):
             if stage.name in shared:
                 pipeline.make(stage, root, say)
             played = played or (stage.name == "benchmark" and stage.is_made(root))
@@ -167,11 +167,14 @@ class _Method:
         return self.place / self.way
 
     @property
+    def looks_into(self) -> str:
+        """The user that it asks while it speaks; empty where it asks none."""
+        return "learned" if self.way.startswith("best-of-") else ""
+
+    @property
     def against(self) -> str:
         """The user that it learns from or looks into; empty for SFT."""
-        if self.way == "sft":
-            return ""
-        return self.settings.against if self.way in _TRAINED else "learned"
+        return self.settings.against if self.way in _TRAINED else self.looks_into
 
 
 def stages_of_seed(
@@ -209,7 +212,11 @@ def stages_of_seed(
                 {
                     "agent": [name, digest(trained)],
                     "user_models": settings.user_models,
-                    "trained_user_models": user_digests(root, "+".join(settings.user_models)),
+                    "trained_user_models": {
+                        known: found
+                        for user in (*settings.user_models, method.looks_into)
+                        for known, found in user_digests(root, user).items()
+                    },
                     "scenarios": dump(data.test),
                     "max_reply_tokens": settings.max_reply_tokens,
                     "settings": asdict(replace(settings.benchmark, seed=settings.seed)),
@@ -286,7 +293,7 @@ def summarize_seeds(
             rng = generator(derive_seed(settings.seed, "comparison", user, name))
             against = _Method.of(name, root, settings).against
             found.append(
-                Compared(row, crossed_mean(table, rng), tuple(map(_mean, table)), against)
+                Compared(row, crossed_mean(table, rng), tuple(map(mean_of_known, table)), against)
                 if name != "sft"
                 else Compared(row, Estimate(math.nan, math.nan, math.nan), ())
             )
@@ -307,34 +314,8 @@ def over_baseline(
                 for one in episodes
                 if one.scenario.id == scenario and one.valid and (scenario, one.seed) in theirs
             ]
-            table[seed, column] = _mean(differences)
+            table[seed, column] = mean_of_known(differences)
     return table
-
-
-def crossed_mean(table: np.ndarray, rng: np.random.Generator) -> Estimate:
-    """The mean of a table (seeds, scenarios) whose rows and columns could both have been others.
-
-    Rows and columns are resampled together (Owen, "The pigeonhole bootstrap", 2007). With three
-    seeds such an interval is rough, but not blind to them; with one it is of scenarios alone. NaN
-    cells are left out, and bounds are NaN where there are fewer than two scenarios.
-    """
-    n_seeds, n_scenarios = table.shape
-    if n_scenarios < 2:
-        return Estimate(_mean(table.ravel()), math.nan, math.nan)
-    values = []
-    for _ in range(RESAMPLES):
-        rows = rng.integers(n_seeds, size=n_seeds)
-        columns = rng.integers(n_scenarios, size=n_scenarios)
-        values.append(_mean(table[np.ix_(rows, columns)].ravel()))
-    tail = 50 * (1 - CONFIDENCE)
-    low, high = np.nanpercentile(values, [tail, 100 - tail])
-    return Estimate(_mean(table.ravel()), float(low), float(high))
-
-
-def _mean(values: Sequence[float] | np.ndarray) -> float:
-    known = np.asarray(values, float)
-    known = known[~np.isnan(known)]
-    return float(known.mean()) if len(known) else math.nan
 
 
 @dataclass(frozen=True)

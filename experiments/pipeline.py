@@ -31,7 +31,6 @@ from experiments.names import (
     agent_loader,
     check_user,
     forget_models,
-    members,
     user_digests,
     user_model_in,
     user_model_loader,
@@ -86,11 +85,11 @@ def run(
         RunError: if another process is at work in `root`, or it can't be written.
     """
     check_user(settings.against)
+    stages = run_stages(settings)
     with locked(root):
-        for stage in stages_of(root, settings, extra="unseen" in members(settings.against)):
-            if stage.name == "grpo":
-                continue
-            make(stage, root, say)
+        for stage in stages_of(root, settings):
+            if stage.name in stages:
+                make(stage, root, say)
             if stage.name == until:
                 return
 
@@ -115,7 +114,7 @@ def train(
     if name in AGENTS:
         needed.update(user_stages(settings.against))
     with locked(root):
-        for stage in stages_of(root, settings, extra=True):
+        for stage in stages_of(root, settings):
             if stage.name in needed:
                 make(stage, root, say)
             if stage.name == name:
@@ -130,11 +129,18 @@ def make(stage: Stage, root: Path, say: Callable[[str], None]) -> None:
     say(f"{stage.name}: {'done' if made else 'unchanged, kept'}")
 
 
-def stages_of(root: Path, settings: RunSettings, *, extra: bool = False) -> Iterator[Stage]:
-    """The stages one after the other; each one's inputs are known when those before are made.
+def run_stages(settings: RunSettings) -> list[str]:
+    """Of `STAGES`, and of the user models, what a run with these settings needs."""
+    used = {
+        stage for user in (*settings.user_models, settings.against) for stage in user_stages(user)
+    }
+    return [one for one in (*STAGES, "unseen") if one in used or one not in ("held-out", "unseen")]
 
-    Args:
-        extra: with those that only `train` makes: a user that has not seen some domains, and GRPO.
+
+def stages_of(root: Path, settings: RunSettings) -> Iterator[Stage]:
+    """All there are, one after the other, also what only `train` makes.
+
+    Each one's inputs are known when those before are made.
     """
     data = RunData.load(settings)
     common, limit = _common(settings), _limit(settings)
@@ -148,10 +154,9 @@ def stages_of(root: Path, settings: RunSettings, *, extra: bool = False) -> Iter
         },
     )
     first, second = halves(data.train)
-    users = {"user-model": first, "held-out": second}
-    if extra:
-        unseen = left_out_domains(data.train)
-        users["unseen"] = [record for record in first if record.domain not in unseen]
+    unseen = left_out_domains(data.train)
+    kept = [record for record in first if record.domain not in unseen]
+    users = {"user-model": first, "held-out": second, "unseen": kept}
     for name, part in users.items():
         yield Stage(
             name,
@@ -166,8 +171,7 @@ def stages_of(root: Path, settings: RunSettings, *, extra: bool = False) -> Iter
     yield preferences_stage(root, data, settings)
     yield dpo_stage(root, root / "preferences", settings)
     yield reinforcement.stage("ppo", root, data, settings)
-    if extra:
-        yield reinforcement.stage("grpo", root, data, settings)
+    yield reinforcement.stage("grpo", root, data, settings)
     yield Stage(
         "benchmark",
         partial(_benchmark, root, data.test, settings),

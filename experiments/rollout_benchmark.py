@@ -28,6 +28,7 @@ from experiments.progress import bar
 from experiments.storage import write_json
 from persuade_env.chat.embedded import gguf_file
 from persuade_env.chat.models import load_model, load_tokenizer
+from persuade_env.chat.precision import generation_dtype
 from persuade_env.chat.transformers import TransformersChat, encode_chat
 from persuade_env.protocols import Message
 from persuade_env.scenarios import load_corpus
@@ -70,7 +71,8 @@ class Machine:
     """What the machine can do at most, as measured."""
 
     gemm_flops: float
-    """Multiply-adds of a large bf16 matrix product, counted twice, per second."""
+    """Of a large matrix product in the format that models generate in, per second; a multiply-add
+    counts twice."""
     bandwidth: float
     """Bytes read per second."""
 
@@ -78,8 +80,9 @@ class Machine:
 def measure_machine() -> Machine:
     """Best of five, so that what else runs on the machine counts least."""
     size, megabytes = 2048, 512
-    left = torch.randn(size, size, dtype=torch.bfloat16)
-    right = torch.randn(size, size, dtype=torch.bfloat16)
+    dtype = generation_dtype()
+    left = torch.randn(size, size, dtype=dtype)
+    right = torch.randn(size, size, dtype=dtype)
     block = torch.zeros(megabytes * 2**20 // 4)
     return Machine(
         gemm_flops=2 * size**3 / _best(lambda: left @ right),
@@ -259,7 +262,7 @@ def main(
     if importlib.util.find_spec("openvino_genai"):
         found.append(converse("OpenVINO GenAI", openings, turns, openvino(tokenizer), tokenizer))
     table = Table(
-        title=f"bf16 GEMM {machine.gemm_flops / 1e12:.2f} Tflop/s, "
+        title=f"{generation_dtype()} GEMM {machine.gemm_flops / 1e12:.2f} Tflop/s, "
         f"memory {machine.bandwidth / 1e9:.0f} GB/s, {parameters / 1e6:.0f}M parameters",
         title_justify="left",
     )

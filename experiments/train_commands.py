@@ -45,76 +45,38 @@ def _train(
         out.print(f"tracked: {log_run(folder)}", soft_wrap=True, highlight=False)
 
 
-@app.command("user-model")
-def train_user_model(
-    preset: Preset = "default",
-    folder: RunFolder = Path(),
-    seed: Seed = 0,
-    scenarios: Scenarios = None,
-    track: Track = False,
-) -> None:
-    """The learned user, on half of the training scenarios."""
-    _train("user-model", preset, folder, seed, scenarios, track)
+def _model(stage: str, what: str) -> None:
+    """Adds the command for what learns from recorded dialogues."""
+
+    @app.command(stage, help=what)
+    def train(
+        preset: Preset = "default",
+        folder: RunFolder = Path(),
+        seed: Seed = 0,
+        scenarios: Scenarios = None,
+        track: Track = False,
+    ) -> None:
+        _train(stage, preset, folder, seed, scenarios, track)
 
 
-@app.command("unseen")
-def train_unseen(
-    preset: Preset = "default",
-    folder: RunFolder = Path(),
-    seed: Seed = 0,
-    scenarios: Scenarios = None,
-    track: Track = False,
-) -> None:
-    """The learned user without a third of the domains, for `persuade perplexity`."""
-    _train("unseen", preset, folder, seed, scenarios, track)
+def _agent(stage: str, what: str) -> None:
+    """Adds the command for what learns from a user model."""
+
+    @app.command(stage, help=what)
+    def train(
+        preset: Preset = "default",
+        folder: RunFolder = Path(),
+        seed: Seed = 0,
+        scenarios: Scenarios = None,
+        against: Against = "learned",
+        track: Track = False,
+    ) -> None:
+        _train(stage, preset, folder, seed, scenarios, track, against)
 
 
-@app.command("sft")
-def train_sft(
-    preset: Preset = "default",
-    folder: RunFolder = Path(),
-    seed: Seed = 0,
-    scenarios: Scenarios = None,
-    track: Track = False,
-) -> None:
-    """The SFT persuader, with the stages before it."""
-    _train("sft", preset, folder, seed, scenarios, track)
-
-
-@app.command("dpo")
-def train_dpo(
-    preset: Preset = "default",
-    folder: RunFolder = Path(),
-    seed: Seed = 0,
-    scenarios: Scenarios = None,
-    track: Track = False,
-    against: Against = "learned",
-) -> None:
-    """The DPO persuader, with the stages before it."""
-    _train("dpo", preset, folder, seed, scenarios, track, against)
-
-
-@app.command("ppo")
-def train_ppo(
-    preset: Preset = "default",
-    folder: RunFolder = Path(),
-    seed: Seed = 0,
-    scenarios: Scenarios = None,
-    track: Track = False,
-    against: Against = "learned",
-) -> None:
-    """The PPO persuader, with the stages before it."""
-    _train("ppo", preset, folder, seed, scenarios, track, against)
-
-
-@app.command("grpo")
-def train_grpo(
-    preset: Preset = "default",
-    folder: RunFolder = Path(),
-    seed: Seed = 0,
-    scenarios: Scenarios = None,
-    track: Track = False,
-    against: Against = "learned",
-) -> None:
-    """The GRPO persuader, with the stages before it."""
-    _train("grpo", preset, folder, seed, scenarios, track, against)
+_model("user-model", "The learned user, on half of the training scenarios.")
+_model("unseen", "The learned user without a third of the domains, for `persuade perplexity`.")
+_model("sft", "The SFT persuader.")
+_agent("dpo", "The DPO persuader, with the stages before it.")
+_agent("ppo", "The PPO persuader, with the stages before it.")
+_agent("grpo", "The GRPO persuader, with the stages before it.")

@@ -10,13 +10,12 @@ from experiments.benchmark import summarize
 from experiments.comparison import (
     Compared,
     check,
-    crossed_mean,
     over_baseline,
     stages_of_seed,
 )
 from experiments.options import run_settings
 from experiments.run_data import RunData
-from experiments.statistics import Estimate
+from experiments.statistics import Estimate, crossed_mean
 from persuade_env.episode import rollout
 from persuade_env.errors import RunError, UnknownNameError
 from tests.helpers import FAILURE, ScriptedPersuader, ScriptedUser, felt, scenario

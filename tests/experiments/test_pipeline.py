@@ -1,12 +1,13 @@
 """What a run works on, and where it goes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from experiments.names import user_digests, user_model_in
 from experiments.options import run_folder, run_settings
-from experiments.pipeline import stages_of
+from experiments.pipeline import STAGES, run_stages, stages_of
 from experiments.run_data import RunData, left_out_domains
 from persuade_env.errors import RunError, ScenarioError
 from persuade_env.scenarios import halves, load_corpus, split_of
@@ -87,10 +88,17 @@ def test_the_unseen_user_is_trained_on_no_dialogue_of_the_domains_it_is_tested_i
     settings = run_settings("default", 0, None)
     left_out = left_out_domains(load_corpus("train"))
     assert 10 <= len(left_out) <= 13
-    stages = {one.name: one.inputs for one in stages_of(tmp_path, settings, extra=True)}
+    stages = {one.name: one.inputs for one in stages_of(tmp_path, settings)}
     seen = {one["domain"] for one in stages["unseen"]["scenarios"]}
     assert seen
     assert not seen & left_out
     known = [one["id"] for one in stages["user-model"]["scenarios"]]
     assert {one["id"] for one in stages["unseen"]["scenarios"]} < set(known)
-    assert "unseen" not in {one.name for one in stages_of(tmp_path, settings)}
+
+
+def test_a_run_trains_the_users_that_it_plays_or_learns_from_and_no_others():
+    default, small = (run_settings(name, 0, None) for name in ("default", "small"))
+    assert run_stages(default) == list(STAGES)
+    assert "held-out" not in run_stages(small)
+    assert "held-out" in run_stages(replace(small, against="learned+held-out@0.25"))
+    assert "unseen" in run_stages(replace(small, against="unseen"))
