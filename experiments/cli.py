@@ -163,7 +163,7 @@ def benchmark(
     seed: Seed = 0,
 ) -> None:
     """Compares persuaders on held-out scenarios; the table also as JSON and Parquet."""
-    from experiments import names, pipeline, presets
+    from experiments import names, presets, stage_work
     from experiments.benchmark import BenchmarkSettings
     from experiments.stages import Stage, digest
     from experiments.tables import terminal_table
@@ -215,7 +215,7 @@ def benchmark(
 
     def make(place: Path) -> None:
         chosen = [record.scenario for record in records]
-        rows.extend(pipeline.benchmark(agent_specs, user_specs, chosen, place, settings))
+        rows.extend(stage_work.benchmark(agent_specs, user_specs, chosen, place, settings))
 
     stage = Stage(
         folder.name,

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments import pipeline, reinforcement
+from experiments import pipeline, reinforcement, stage_work
 from experiments.benchmark import Row, load_episodes, summarize
 from experiments.names import (
     agent_in,
@@ -261,7 +261,7 @@ def _benchmark(
             played, copy = reused / "episodes" / pair, folder / "episodes" / pair
             if played.exists() and not copy.exists():
                 shutil.copy(played, copy)
-    pipeline.benchmark(agents, users, [one.scenario for one in records], folder, settings)
+    stage_work.benchmark(agents, users, [one.scenario for one in records], folder, settings)
 
 
 def summarize_seeds(
