@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.names import user_digests, user_model_in
+from experiments.names import agent_in, user_digests, user_model_in
 from experiments.options import run_folder, run_settings
 from experiments.pipeline import STAGES, run_stages, stages_of
 from experiments.run_data import RunData, left_out_domains
@@ -70,6 +70,12 @@ def test_short_names_mean_the_models_of_a_run(tmp_path):
     both = user_model_in(tmp_path, "learned+held-out+concerns@0.25")
     assert both == f"population={here}+{there}+concerns@0.25"
     assert user_model_in(tmp_path, "population=concerns+prompted") == "population=concerns+prompted"
+    # In such a folder's specs nobody could tell the marks from the path.
+    for root in (Path("runs/a+b"), Path("runs/a@b")):
+        with pytest.raises(RunError, match="without \\+ or @"):
+            user_model_in(root, "learned+concerns")
+        with pytest.raises(RunError, match="without \\+ or @"):
+            agent_in(root, "best-of-4")
 
 
 def test_what_agents_learn_from_is_part_of_what_they_were_made_from(tmp_path):

@@ -7,6 +7,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 from trl.trainer.utils import add_fused_lm_head
 
+from persuade_env.chat import models as chat_models
 from persuade_env.chat import precision
 from persuade_env.chat.scoring import IGNORED, read_prompt_once, score_labels_only
 
@@ -112,3 +113,10 @@ def test_a_machine_is_measured_once(monkeypatch, tmp_path):
     assert measured() == 3.0  # as another process would find it
     (tmp_path / "precision.json").write_text("torn")
     assert measured() == 1.0
+
+
+def test_models_are_loaded_in_the_format_that_they_generate_in(monkeypatch):
+    for dtype in (torch.float32, torch.bfloat16):
+        monkeypatch.setattr(chat_models, "generation_dtype", lambda dtype=dtype: dtype)
+        assert chat_models.load_model().dtype is dtype
+        assert chat_models.load_merged().dtype is dtype
