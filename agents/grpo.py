@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from agents.grpo_settings import GRPOSettings
 from agents.intent_to_strategy import IntentToStrategyPersuader
-from agents.policy import sampling_copy
+from agents.policy import samples_merged, sampling_copy
 from agents.prompts import persuader_messages
 from agents.training_log import describe
 from persuade_env.chat.checkpoint import adapter_paths, read_checkpoint, save_checkpoint
@@ -154,8 +154,7 @@ def make_trainer(
     def roll_out(prompts: list[Any], trainer: Any) -> dict[str, Any]:
         nonlocal calls
         training = trainer.model.training
-        # As in `agents.ppo`: in fp32 merged weights are the same policy, and sample much faster.
-        merging = trainer.model.dtype == torch.float32
+        merging = samples_merged(trainer.model)
         chat = TransformersChat(
             sampling_copy(trainer.model) if merging else trainer.model,
             tokenizer,

@@ -24,7 +24,15 @@ import numpy as np
 import torch
 
 from agents.intent_to_strategy import IntentToStrategyPersuader
-from agents.policy import Policy, Scored, Turn, joined, passages, sampling_copy
+from agents.policy import (
+    Policy,
+    Scored,
+    Turn,
+    joined,
+    passages,
+    samples_merged,
+    sampling_copy,
+)
 from agents.ppo_settings import PPOSettings
 from agents.training_log import describe
 from agents.training_state import load_state, save_state
@@ -243,9 +251,7 @@ class PPO:
         self.policy, self.settings = policy, settings
         self.user_model, self.scenarios = user_model, scenarios
         self.folder = folder
-        # In fp32 merged weights give what adapters beside them give, and sample much faster. In
-        # bf16 the merge would round a small update away.
-        self._merging = policy.model.dtype == torch.float32
+        self._merging = samples_merged(policy.model)
         self.chat = TransformersChat(
             sampling_copy(policy.model) if self._merging else policy.model,
             tokenizer,
