@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -41,23 +42,43 @@ class Embedder:
             kept = {text: self._vectors[text] for text in texts if text in self._vectors}
             self._vectors = kept
         spoken = [text for text in new if text.strip()]
-        if spoken:
-            vectors = _wordllama().embed(spoken, norm=True)
-            self._vectors.update(zip(spoken, vectors, strict=True))
-        for text in new:  # the library can't embed an empty text
+        self._vectors.update(zip(spoken, _unit_vectors(spoken), strict=True))
+        for text in new:  # silence has no tokens to take the mean of
             if text not in self._vectors:
-                self._vectors[text] = np.zeros(_dimension(), dtype=np.float32)
+                self._vectors[text] = np.zeros(_vocabulary().vectors.shape[1], dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class _Vocabulary:
+    """A tokenizer and the vector of each of its tokens, (n_tokens, dimension)."""
+
+    tokenizer: Any
+    vectors: np.ndarray
 
 
 @lru_cache(maxsize=1)
-def _wordllama() -> Any:
+def _vocabulary() -> _Vocabulary:
     import wordllama
 
     # `load()` looks for the bundled tokenizer in the wrong folder and would then download it.
     folder = Path(wordllama.__file__).parent
-    return wordllama.WordLlama.load(cache_dir=folder, disable_download=True)
+    model = wordllama.WordLlama.load(cache_dir=folder, disable_download=True)
+    model.tokenizer.no_padding()
+    return _Vocabulary(model.tokenizer, model.embedding)
 
 
-@lru_cache(maxsize=1)
-def _dimension() -> int:
-    return int(_wordllama().embed(["a"]).shape[-1])
+def _unit_vectors(texts: list[str]) -> np.ndarray:
+    """Of each text the mean of its tokens' vectors, at length 1, (n, dimension).
+
+    The bits are those of wordllama's `embed(texts, norm=True)`, which pads a batch to its longest
+    text and is slower for it. Each text is summed up by itself, so no vector depends on the batch.
+    """
+    vocabulary = _vocabulary()
+    encoded = vocabulary.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+    tokens = [one.ids for one in encoded]
+    means = np.empty((len(texts), vocabulary.vectors.shape[1]), dtype=np.float32)
+    for mean, ids in zip(means, tokens, strict=True):
+        np.add.reduce(vocabulary.vectors[ids], axis=0, out=mean)
+    means /= np.fromiter(map(len, tokens), dtype=np.float32)[:, None]
+    means /= np.linalg.norm(means, axis=1, keepdims=True)
+    return means
