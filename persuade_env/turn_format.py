@@ -20,6 +20,10 @@ _MARKER = re.compile(r"^[ \t]*(Analysis|Strategy|Response)[ \t]*:[ \t]*", re.MUL
 
 def one_line(text: str) -> str:
     """The text with every run of white space, line breaks included, as one space."""
+    # Most texts are so already, and that is quicker to see than to make: of all white space only
+    # the space itself is printable.
+    if text.isprintable() and "  " not in text and text == text.strip():
+        return text
     return " ".join(text.split())
 
 

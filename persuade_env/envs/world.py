@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ class World:
         The scenario is drawn also when `options` names one, so that the seeds of an
         episode don't depend on how its scenario was chosen.
         """
-        ids = list(self.scenarios)
+        ids = self._ids
         scenario_id = ids[int(rng.integers(len(ids)))]
         seed = int(rng.integers(2**62))
         if options and "scenario_id" in options:
@@ -69,6 +70,10 @@ class World:
                 shown = ids if len(ids) <= 20 else [*ids[:20], f"… and {len(ids) - 20} more"]
                 raise UnknownNameError("scenario", scenario_id, shown)
         return start(self.scenarios[scenario_id], seed)
+
+    @cached_property
+    def _ids(self) -> list[str]:
+        return list(self.scenarios)
 
     def hear(self, action: Any) -> PersuaderReply:
         """An action as a persuader's reply; only its response will reach the user."""
