@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 _CACHED_TEXTS = 8192
+_CACHED_WORDS = 16384
 
 
 class Embedder:
@@ -67,18 +69,39 @@ def _vocabulary() -> _Vocabulary:
     return _Vocabulary(model.tokenizer, model.embedding)
 
 
-def _unit_vectors(texts: list[str]) -> np.ndarray:
+def _tokens(text: str) -> list[int]:
+    """The token ids of a text, put together from those of its words.
+
+    The tokenizer writes `▁` before a text and for each space, and merges neighbours into tokens. No
+    token has a `▁` after another character, so nothing is merged across the beginning of a word:
+    a word has the same tokens in every text. Texts with runs of spaces, with `▁` or with what
+    could be a special token (`<s>`) are taken whole.
+    """
+    if "  " in text or "▁" in text or "<" in text or text != text.strip(" "):
+        return _encoded(text)
+    return list(chain.from_iterable(map(_of_word, text.split(" "))))
+
+
+@lru_cache(maxsize=_CACHED_WORDS)
+def _of_word(word: str) -> tuple[int, ...]:
+    return tuple(_encoded(word))
+
+
+def _encoded(text: str) -> list[int]:
+    return list(_vocabulary().tokenizer.encode(text, add_special_tokens=False).ids)
+
+
+def _unit_vectors(texts: Sequence[str]) -> np.ndarray:
     """Of each text the mean of its tokens' vectors, at length 1, (n, dimension).
 
     The bits are those of wordllama's `embed(texts, norm=True)`, which pads a batch to its longest
     text and is slower for it. Each text is summed up by itself, so no vector depends on the batch.
     """
-    vocabulary = _vocabulary()
-    encoded = vocabulary.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-    tokens = [one.ids for one in encoded]
-    means = np.empty((len(texts), vocabulary.vectors.shape[1]), dtype=np.float32)
-    for mean, ids in zip(means, tokens, strict=True):
-        np.add.reduce(vocabulary.vectors[ids], axis=0, out=mean)
-    means /= np.fromiter(map(len, tokens), dtype=np.float32)[:, None]
+    vectors = _vocabulary().vectors
+    means = np.empty((len(texts), vectors.shape[1]), dtype=np.float32)
+    for mean, text in zip(means, texts, strict=True):
+        tokens = _tokens(text)
+        np.add.reduce(vectors.take(tokens, axis=0), axis=0, out=mean)
+        mean /= len(tokens)
     means /= np.linalg.norm(means, axis=1, keepdims=True)
     return means
