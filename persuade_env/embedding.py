@@ -88,7 +88,8 @@ def _of_word(word: str) -> tuple[int, ...]:
 
 
 def _encoded(text: str) -> list[int]:
-    return list(_vocabulary().tokenizer.encode(text, add_special_tokens=False).ids)
+    ids: list[int] = _vocabulary().tokenizer.encode(text, add_special_tokens=False).ids
+    return ids
 
 
 def _unit_vectors(texts: Sequence[str]) -> np.ndarray:
@@ -98,10 +99,10 @@ def _unit_vectors(texts: Sequence[str]) -> np.ndarray:
     text and is slower for it. Each text is summed up by itself, so no vector depends on the batch.
     """
     vectors = _vocabulary().vectors
+    tokens = [_tokens(text) for text in texts]
     means = np.empty((len(texts), vectors.shape[1]), dtype=np.float32)
-    for mean, text in zip(means, texts, strict=True):
-        tokens = _tokens(text)
-        np.add.reduce(vectors.take(tokens, axis=0), axis=0, out=mean)
-        mean /= len(tokens)
+    for mean, ids in zip(means, tokens, strict=True):
+        np.add.reduce(vectors.take(ids, axis=0), axis=0, out=mean)
+    means /= np.array([len(ids) for ids in tokens], dtype=np.float32)[:, None]
     means /= np.linalg.norm(means, axis=1, keepdims=True)
     return means

@@ -199,14 +199,14 @@ def persuader_view(dialogue: Dialogue) -> Dialogue:
 
 def user_view(dialogue: Dialogue) -> Dialogue:
     """The dialogue as the persuadee hears it: nothing of a turn but its words, no candidates."""
-    turns = tuple(
+    turns = [
         turn.model_copy(update={"analysis": "", "strategy": "", "appeal": None, "bluff": False})
         if isinstance(turn, PersuaderTurn)
         and (turn.analysis or turn.strategy or turn.appeal or turn.bluff)
         else turn
         for turn in dialogue.turns
-    )
-    return Dialogue.model_construct(scenario=_as_heard(dialogue.scenario), turns=turns)
+    ]
+    return Dialogue.model_construct(scenario=_as_heard(dialogue.scenario), turns=tuple(turns))
 
 
 @lru_cache(maxsize=1024)

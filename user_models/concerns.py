@@ -148,7 +148,6 @@ def _beginning(persona: Persona) -> _State:
 def _hear(mind: _Mind, state: _State, response: np.ndarray) -> _State:
     """The state after one more response."""
     persona = mind.persona
-    repeated = any(float(response @ earlier) >= REPEATS for earlier in state.heard)
     similarities = (mind.settles @ response).tolist()
     worsening = (mind.worsens @ response).tolist()
     # Both speak of the same thing; which of them was said is what counts.
@@ -157,7 +156,11 @@ def _hear(mind: _Mind, state: _State, response: np.ndarray) -> _State:
     )
     worse = max(nearer, default=0.0)
     best = max(state.open, key=similarities.__getitem__, default=None)
-    settled = not repeated and best is not None and similarities[best] >= max(SETTLES, worse)
+    settled = (
+        best is not None
+        and similarities[best] >= max(SETTLES, worse)
+        and not any(float(response @ earlier) >= REPEATS for earlier in state.heard)
+    )
     worsened = not settled and worse >= WORSENS
     if settled:
         room = MAX_ATTITUDE - persona.initial_attitude
