@@ -72,7 +72,7 @@ def read_action(text: str) -> tuple[PersuaderTurn, bool]:
     `Response:` is said, and where there is none nothing is, so that private
     reasoning never reaches the user.
     """
-    if not _MARKER.search(text):
+    if ":" not in text or not _MARKER.search(text):  # the first is quick to see
         return PersuaderTurn(response=one_line(text)), False
     try:
         return parse_turn(text), False

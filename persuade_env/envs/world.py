@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from persuade_env.dialogue import PersuadeeTurn, PersuaderTurn, Scenario, ScenarioRecord
+from persuade_env.dialogue import Scenario, ScenarioRecord
 from persuade_env.episode import DEFAULT_MAX_TURNS, Episode, start
 from persuade_env.errors import PersuadeError, ScenarioError, UnknownNameError
 from persuade_env.protocols import PersuaderReply, UserModel
@@ -84,11 +84,12 @@ class World:
 
     def observe(self, episode: Episode) -> str:
         """Scenario and public history as one text: what a persuader may know."""
+        scenario = episode.scenario
+        names = speakers(scenario)
         history = [
-            f"{message_name(episode.scenario, turn)}: {one_line(turn.response)}"
-            for turn in episode.dialogue.turns
+            f"{names[turn.role]}: {one_line(turn.response)}" for turn in episode.dialogue.turns
         ]
-        return "\n".join([self.described(episode.scenario), "", *history])
+        return "\n".join([self.described(scenario), "", *history])
 
     def described(self, scenario: Scenario) -> str:
         """`describe_scenario`, remembered: it is part of every observation and info."""
@@ -138,18 +139,16 @@ def describe_scenario(scenario: Scenario) -> str:
     return "\n".join(lines)
 
 
-def message_name(scenario: Scenario, turn: PersuaderTurn | PersuadeeTurn) -> str:
-    """The name of who speaks a turn."""
-    return scenario.persuader if isinstance(turn, PersuaderTurn) else scenario.persuadee
+def speakers(scenario: Scenario) -> dict[str, str]:
+    """The names of who speaks, by the role of a turn."""
+    return {"persuader": scenario.persuader, "persuadee": scenario.persuadee}
 
 
 def public_messages(episode: Episode, description: str) -> list[dict[str, str]]:
     """The dialogue as chat messages from the persuader's side: words alone."""
     roles = {"persuader": "assistant", "persuadee": "user"}
-    return [
-        {"role": "system", "content": description},
-        *({"role": roles[turn.role], "content": turn.response} for turn in episode.dialogue.turns),
-    ]
+    said = [{"role": roles[turn.role], "content": turn.response} for turn in episode.dialogue.turns]
+    return [{"role": "system", "content": description}, *said]
 
 
 def _scenarios(source: ScenarioSource) -> list[Scenario]:
