@@ -7,7 +7,7 @@ answer to what a step is.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -156,71 +156,73 @@ def step(
     """
     if any(episode.done for episode in episodes):
         raise ValueError("an episode that is done can't be stepped")
-    heard = [_hear(episode, reply) for episode, reply in zip(episodes, replies, strict=True)]
-    asked = [index for index, episode in enumerate(heard) if not episode.done]
-    answers = _ask(user_model, [heard[index] for index in asked])
-    results = list(heard)
-    for index, answer in zip(asked, answers, strict=True):
-        results[index] = _answer(
-            episodes[index], heard[index], answer, reward, replies[index].malformed, max_turns
-        )
+    heard = [
+        episode.dialogue if reply.turn is None else episode.dialogue.extended(reply.turn)
+        for episode, reply in zip(episodes, replies, strict=True)
+    ]
+    asked = [index for index, reply in enumerate(replies) if reply.turn is not None]
+    answers: list[UserReply | None] = [None] * len(episodes)
+    for index, answer in zip(
+        asked,
+        _ask(
+            user_model,
+            [heard[index] for index in asked],
+            [derive_seed(episodes[index].seed, "user", episodes[index].turn) for index in asked],
+        ),
+        strict=True,
+    ):
+        answers[index] = answer
     return [
-        replace(episode, reward_terms=(*episode.reward_terms, reward.zero()))
-        if not episode.valid
-        else episode
-        for episode in results
+        _moved(episode, reply, dialogue, answer, reward, max_turns)
+        for episode, reply, dialogue, answer in zip(episodes, replies, heard, answers, strict=True)
     ]
 
 
-def _hear(episode: Episode, reply: PersuaderReply) -> Episode:
-    failed = reply.turn is None
-    return replace(
-        episode,
-        dialogue=episode.dialogue if reply.turn is None else episode.dialogue.extended(reply.turn),
-        stop=EpisodeStop.ERROR if failed else episode.stop,
-        error_kind=_kind(reply.error) if failed else episode.error_kind,
-        malformed_turns=episode.malformed_turns + reply.malformed,
-        persuader_usage=episode.persuader_usage + reply.usage,
-    )
-
-
-def _ask(user_model: UserModel, episodes: Sequence[Episode]) -> list[UserReply]:
-    if not episodes:
+def _ask(
+    user_model: UserModel, dialogues: Sequence[Dialogue], seeds: Sequence[int]
+) -> list[UserReply]:
+    if not dialogues:
         return []
     try:
-        answers = user_model.reply(
-            [user_view(episode.dialogue) for episode in episodes],
-            [derive_seed(episode.seed, "user", episode.turn) for episode in episodes],
-        )
+        answers = user_model.reply([user_view(dialogue) for dialogue in dialogues], seeds)
     except PersuadeError as error:
-        return [UserReply(error=error)] * len(episodes)
-    if len(answers) != len(episodes):
+        return [UserReply(error=error)] * len(dialogues)
+    if len(answers) != len(dialogues):
         raise UserModelError(
-            f"asked for {len(episodes)} replies, the user model gave {len(answers)}"
+            f"asked for {len(dialogues)} replies, the user model gave {len(answers)}"
         )
     return answers
 
 
-def _answer(
-    before: Episode,
-    heard: Episode,
-    answer: UserReply,
+def _moved(
+    episode: Episode,
+    reply: PersuaderReply,
+    heard: Dialogue,
+    answer: UserReply | None,
     reward: Reward,
-    malformed: bool,
     max_turns: int,
 ) -> Episode:
-    usage = heard.user_usage + answer.usage
-    if answer.turn is None:
-        kind = _kind(answer.error)
-        return replace(heard, stop=EpisodeStop.ERROR, error_kind=kind, user_usage=usage)
-    dialogue = heard.dialogue.extended(answer.turn)
-    terms = reward.terms(Transition(before.dialogue, dialogue, malformed))
-    turns = before.turn + 1
-    stop = _STOP_OF[answer.turn.decision]
-    if stop is EpisodeStop.NONE and turns >= max_turns:
-        stop = EpisodeStop.MAX_TURNS
-    earned = (*before.reward_terms, terms)
-    return replace(heard, dialogue=dialogue, stop=stop, reward_terms=earned, user_usage=usage)
+    """The episode with what was heard and the answer to it, None where nothing was heard."""
+    if answer is None or answer.turn is None:
+        dialogue = heard
+        terms = reward.zero()
+        stop, error_kind = EpisodeStop.ERROR, _kind((answer or reply).error)
+    else:
+        dialogue = heard.extended(answer.turn)
+        terms = reward.terms(Transition(episode.dialogue, dialogue, reply.malformed))
+        stop, error_kind = _STOP_OF[answer.turn.decision], ""
+        if stop is EpisodeStop.NONE and episode.turn + 1 >= max_turns:
+            stop = EpisodeStop.MAX_TURNS
+    return Episode(
+        dialogue,
+        episode.seed,
+        stop,
+        error_kind,
+        reward_terms=(*episode.reward_terms, terms),
+        malformed_turns=episode.malformed_turns + reply.malformed,
+        user_usage=episode.user_usage + answer.usage if answer else episode.user_usage,
+        persuader_usage=episode.persuader_usage + reply.usage,
+    )
 
 
 _STOP_OF = {

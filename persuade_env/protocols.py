@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Protocol, runtime_checkable
 
-from persuade_env.dialogue import Dialogue, PersuadeeTurn, PersuaderTurn
+from persuade_env.dialogue import Dialogue, PersuadeeTurn, PersuaderTurn, Scenario
 from persuade_env.errors import PersuadeError
 
 Message = Mapping[str, str]
@@ -198,12 +199,16 @@ def persuader_view(dialogue: Dialogue) -> Dialogue:
 
 def user_view(dialogue: Dialogue) -> Dialogue:
     """The dialogue as the persuadee hears it: nothing of a turn but its words, no candidates."""
-    scenario = dialogue.scenario.model_copy(update={"strategies": (), "facts": ()})
-    turns = tuple(
+    turns = [
         turn.model_copy(update={"analysis": "", "strategy": "", "appeal": None, "bluff": False})
         if isinstance(turn, PersuaderTurn)
         and (turn.analysis or turn.strategy or turn.appeal or turn.bluff)
         else turn
         for turn in dialogue.turns
-    )
-    return Dialogue.model_construct(scenario=scenario, turns=turns)
+    ]
+    return Dialogue.model_construct(scenario=_as_heard(dialogue.scenario), turns=tuple(turns))
+
+
+@lru_cache(maxsize=1024)
+def _as_heard(scenario: Scenario) -> Scenario:
+    return scenario.model_copy(update={"strategies": (), "facts": ()})

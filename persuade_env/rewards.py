@@ -28,9 +28,10 @@ def attitude_gain(transition: Transition) -> float:
 
 def outcome(transition: Transition) -> float:
     """1 for `accepted`, -1 for `refused`, 0 while undecided."""
-    return {Outcome.ACCEPTED: 1.0, Outcome.REFUSED: -1.0, Outcome.UNDECIDED: 0.0}[
-        transition.after.outcome
-    ]
+    return _WORTH[transition.after.outcome]
+
+
+_WORTH = {Outcome.ACCEPTED: 1.0, Outcome.REFUSED: -1.0, Outcome.UNDECIDED: 0.0}
 
 
 def malformed(transition: Transition) -> float:

@@ -18,7 +18,7 @@ def derive_seed(*parts: int | str) -> int:
     >>> derive_seed(1, "user", 2) == derive_seed(1, "user", 3)
     False
     """
-    text = "\x1f".join(f"{type(part).__name__}:{part}" for part in parts)
+    text = "\x1f".join([f"{type(part).__name__}:{part}" for part in parts])
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
 

@@ -20,6 +20,10 @@ _MARKER = re.compile(r"^[ \t]*(Analysis|Strategy|Response)[ \t]*:[ \t]*", re.MUL
 
 def one_line(text: str) -> str:
     """The text with every run of white space, line breaks included, as one space."""
+    # Most texts are so already, and that is quicker to see than to make: of all white space only
+    # the space itself is printable.
+    if text.isprintable() and "  " not in text and text == text.strip():
+        return text
     return " ".join(text.split())
 
 
@@ -68,7 +72,7 @@ def read_action(text: str) -> tuple[PersuaderTurn, bool]:
     `Response:` is said, and where there is none nothing is, so that private
     reasoning never reaches the user.
     """
-    if not _MARKER.search(text):
+    if ":" not in text or not _MARKER.search(text):  # the first is quick to see
         return PersuaderTurn(response=one_line(text)), False
     try:
         return parse_turn(text), False

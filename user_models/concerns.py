@@ -58,26 +58,27 @@ _LEFT = ("I'd rather stop here.", "No. Let's leave it.", "This goes nowhere. Goo
 
 
 _KEPT_MINDS = 1024
+_KEPT_STATES = 8192
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Mind:
     """A persona's texts as unit vectors, each (n_concerns, dimension)."""
 
     persona: Persona
-    initial_attitude: float
     settles: np.ndarray
     worsens: np.ndarray
 
 
-@dataclass
+@dataclass(frozen=True)
 class _State:
     """Where a mind stands after the responses heard so far."""
 
     attitude: float
-    open: list[int]
+    open: tuple[int, ...]
+    heard: tuple[np.ndarray, ...] = ()
     fruitless: int = 0
-    settled_now: int | None = None
+    settled_now: bool = False
     worsened_now: bool = False
 
 
@@ -87,11 +88,13 @@ class ConcernsUser:
     def __init__(self) -> None:
         self._embed = Embedder()
         self._minds: dict[int, _Mind] = {}
+        self._states: dict[tuple[_Mind, tuple[str, ...]], _State] = {}
 
     def reply(self, dialogues: Sequence[Dialogue], seeds: Sequence[int]) -> list[UserReply]:
         """See `UserModel.reply`. A scenario without a persona with concerns gives an error."""
         heard = [
-            [one_line(turn.response) for turn in dialogue.persuader_turns] for dialogue in dialogues
+            tuple([one_line(turn.response) for turn in dialogue.persuader_turns])
+            for dialogue in dialogues
         ]
         self._embed.remember([text for responses in heard for text in responses])
         return [
@@ -99,7 +102,7 @@ class ConcernsUser:
             for dialogue, responses, seed in zip(dialogues, heard, seeds, strict=True)
         ]
 
-    def _one(self, dialogue: Dialogue, responses: Sequence[str], seed: int) -> UserReply:
+    def _one(self, dialogue: Dialogue, responses: tuple[str, ...], seed: int) -> UserReply:
         persona = dialogue.scenario.persona
         if persona is None or not persona.concerns:
             return UserReply(
@@ -108,7 +111,7 @@ class ConcernsUser:
                     f"{dialogue.scenario.id!r} has none; use `learned` or `prompted`"
                 )
             )
-        state = self._replay(self._mind(persona), responses)
+        state = self._state(self._mind(persona), responses)
         return UserReply(turn=_speak(persona, state, seed))
 
     def _mind(self, persona: Persona) -> _Mind:
@@ -117,59 +120,64 @@ class ConcernsUser:
         if mind is None or mind.persona is not persona:
             if len(self._minds) >= _KEPT_MINDS:
                 self._minds.clear()
-            concerns = persona.concerns
             self._minds[id(persona)] = mind = _Mind(
                 persona,
-                persona.initial_attitude,
-                settles=np.stack([self._embed(one_line(one.settled_by)) for one in concerns]),
-                worsens=np.stack([self._embed(one_line(one.worsened_by)) for one in concerns]),
+                settles=self._embed.all([one_line(one.settled_by) for one in persona.concerns]),
+                worsens=self._embed.all([one_line(one.worsened_by) for one in persona.concerns]),
             )
         return mind
 
-    def _replay(self, mind: _Mind, responses: Sequence[str]) -> _State:
-        state = _State(mind.initial_attitude, list(range(len(mind.persona.concerns))))
-        earlier: list[np.ndarray] = []
-        for response in responses:
-            vector = self._embed(response)
-            _hear(mind, state, vector, earlier)
-            earlier.append(vector)
+    def _state(self, mind: _Mind, responses: tuple[str, ...]) -> _State:
+        """The mind after the responses, replayed from where it is remembered: mostly the last."""
+        known = len(responses)
+        while known and (mind, responses[:known]) not in self._states:
+            known -= 1
+        state = self._states[mind, responses[:known]] if known else _beginning(mind.persona)
+        for count in range(known + 1, len(responses) + 1):
+            state = _hear(mind, state, self._embed(responses[count - 1]))
+            if len(self._states) >= _KEPT_STATES:
+                self._states.clear()
+            self._states[mind, responses[:count]] = state
         return state
 
 
-def _hear(mind: _Mind, state: _State, response: np.ndarray, earlier: Sequence[np.ndarray]) -> None:
-    """Moves the state by one response, in place."""
-    stubbornness = mind.persona.stubbornness
-    state.settled_now, state.worsened_now = None, False
-    repeated = any(float(response @ one) >= REPEATS for one in earlier)
-    similarities = mind.settles @ response
-    worsening = mind.worsens @ response
+def _beginning(persona: Persona) -> _State:
+    return _State(persona.initial_attitude, open=tuple(range(len(persona.concerns))))
+
+
+def _hear(mind: _Mind, state: _State, response: np.ndarray) -> _State:
+    """The state after one more response."""
+    persona = mind.persona
+    similarities = (mind.settles @ response).tolist()
+    worsening = (mind.worsens @ response).tolist()
     # Both speak of the same thing; which of them was said is what counts.
-    worse = float(np.where(worsening > similarities, worsening, 0.0).max())
-    best = max(state.open, key=lambda index: similarities[index], default=None)
-    if not repeated and best is not None and similarities[best] >= max(SETTLES, worse):
-        state.settled_now = best
-        state.open.remove(best)
-        state.fruitless = 0
-        room = MAX_ATTITUDE - mind.initial_attitude
-        change = (1 - 0.4 * stubbornness) * room / len(mind.persona.concerns)
-    elif worse >= WORSENS:
-        state.worsened_now = True
-        state.fruitless += 1
-        change = -0.5 * (1 + stubbornness)
+    nearer = (
+        worse for worse, better in zip(worsening, similarities, strict=True) if worse > better
+    )
+    worse = max(nearer, default=0.0)
+    best = max(state.open, key=similarities.__getitem__, default=None)
+    settled = (
+        best is not None
+        and similarities[best] >= max(SETTLES, worse)
+        and not any(float(response @ earlier) >= REPEATS for earlier in state.heard)
+    )
+    worsened = not settled and worse >= WORSENS
+    if settled:
+        room = MAX_ATTITUDE - persona.initial_attitude
+        change = (1 - 0.4 * persona.stubbornness) * room / len(persona.concerns)
     else:
-        state.fruitless += 1
-        change = -0.1 * (1 + stubbornness)
-    state.attitude = min(MAX_ATTITUDE, max(MIN_ATTITUDE, state.attitude + change))
+        change = -(0.5 if worsened else 0.1) * (1 + persona.stubbornness)
+    return _State(
+        attitude=min(MAX_ATTITUDE, max(MIN_ATTITUDE, state.attitude + change)),
+        open=tuple([index for index in state.open if not (settled and index == best)]),
+        heard=(*state.heard, response),
+        fruitless=0 if settled else state.fruitless + 1,
+        settled_now=settled,
+        worsened_now=worsened,
+    )
 
 
 def _speak(persona: Persona, state: _State, seed: int) -> Turn:
-    stake = persona.concerns[state.open[0]] if state.open else None
-    if state.settled_now is not None:
-        opening, tone = _choose(_SETTLED, seed), "thoughtful"
-    elif state.worsened_now:
-        opening, tone = _choose(_WORSE, seed), "annoyed"
-    else:
-        opening, tone = _choose(_UNMOVED, seed), "skeptical"
     if state.attitude >= ACCEPTS_AT:
         return Turn(
             attitude=state.attitude,
@@ -177,6 +185,7 @@ def _speak(persona: Persona, state: _State, seed: int) -> Turn:
             response=_choose(_AGREED, seed),
             decision=Decision.ACCEPT,
         )
+    stake = persona.concerns[state.open[0]] if state.open else None
     tired = state.fruitless > PATIENCE or (state.fruitless and state.attitude <= LEAVES_AT)
     if tired and derive_seed(seed, "leave") / 2**63 < (1 + persona.stubbornness) / 2:
         return Turn(
@@ -186,6 +195,12 @@ def _speak(persona: Persona, state: _State, seed: int) -> Turn:
             decision=Decision.REFUSE,
             concern=stake.id if stake else None,
         )
+    if state.settled_now:
+        opening, tone = _choose(_SETTLED, seed), "thoughtful"
+    elif state.worsened_now:
+        opening, tone = _choose(_WORSE, seed), "annoyed"
+    else:
+        opening, tone = _choose(_UNMOVED, seed), "skeptical"
     words = f"{opening} {stake.text}" if stake else f"{opening} I need to sleep on it."
     return Turn(
         attitude=state.attitude,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from persuade_env.dialogue import PersuadeeTurn
-from persuade_env.envs.world import message_name
+from persuade_env.envs.world import speakers
 from persuade_env.episode import Episode
 from persuade_env.turn_format import one_line
 
@@ -22,8 +22,9 @@ def render_ansi(episode: Episode) -> str:
         f"[{scenario.domain}] {scenario.goal}",
         f"{scenario.persuadee} starts at attitude {scenario.initial_attitude:.1f} of 7",
     ]
+    names = speakers(scenario)
     for turn in episode.dialogue.turns:
-        name = message_name(scenario, turn)
+        name = names[turn.role]
         text = one_line(turn.response) or "(says nothing)"
         if isinstance(turn, PersuadeeTurn):
             state = "" if turn.attitude is None else f"{turn.attitude:.1f} "

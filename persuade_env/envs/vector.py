@@ -11,6 +11,7 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
+from persuade_env.envs.infos import batched
 from persuade_env.envs.rendering import render_ansi
 from persuade_env.envs.spaces import Language
 from persuade_env.envs.world import ScenarioSource, World
@@ -79,12 +80,14 @@ class PersuasionVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], np.ndarray])
         if not self.episodes and not mask.all():
             raise ResetNeeded("the first reset has to reset every sub-environment")
         episodes = self.episodes or [None] * self.num_envs  # type: ignore[list-item]
-        infos: dict[str, Any] = {}
         for index in _where(mask):
             episodes[index] = self._begin(index, seeds[index], options)
-            infos = self._add_info(infos, self.world.info(episodes[index]), index)
         self.episodes = episodes
-        return self._observations(), infos
+        begun = [
+            self.world.info(episode) if marked else None
+            for episode, marked in zip(episodes, mask, strict=True)
+        ]
+        return self._observations(), batched(begun)
 
     def step(self, actions: Sequence[str]) -> Step:
         """Every persuader says its action; the user model answers all of them in one call."""
@@ -116,17 +119,17 @@ class PersuasionVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], np.ndarray])
         rewards = np.array([episode.reward for episode in self.episodes], dtype=np.float64)
         terminated = np.array([episode.terminated for episode in self.episodes])
         truncated = np.array([episode.truncated for episode in self.episodes])
-        infos: dict[str, Any] = {}
-        for index, episode in enumerate(self.episodes):
-            if episode.done and self.autoreset_mode is AutoresetMode.SAME_STEP:
-                final = {
-                    "final_obs": self.world.observe(episode),
-                    "final_info": self.world.info(episode),
+        finals: list[dict[str, Any] | None] = [None] * self.num_envs
+        if self.autoreset_mode is AutoresetMode.SAME_STEP:
+            for index in _where(terminated | truncated):
+                final = self.episodes[index]
+                finals[index] = {
+                    "final_obs": self.world.observe(final),
+                    "final_info": self.world.info(final),
                 }
-                infos = self._add_info(infos, final, index)
                 self.episodes[index] = self._begin(index, None, {})
-            infos = self._add_info(infos, self.world.info(self.episodes[index]), index)
-        return self._observations(), rewards, terminated, truncated, infos
+        infos = batched([self.world.info(episode) for episode in self.episodes])
+        return self._observations(), rewards, terminated, truncated, {**batched(finals), **infos}
 
     def render(self) -> tuple[str, ...] | None:
         """Every dialogue so far, in mode `ansi`."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from persuade_env.dialogue import PersuadeeTurn, PersuaderTurn, Scenario, ScenarioRecord
+from persuade_env.dialogue import Scenario, ScenarioRecord
 from persuade_env.episode import DEFAULT_MAX_TURNS, Episode, start
 from persuade_env.errors import PersuadeError, ScenarioError, UnknownNameError
 from persuade_env.protocols import PersuaderReply, UserModel
@@ -60,7 +61,7 @@ class World:
         The scenario is drawn also when `options` names one, so that the seeds of an
         episode don't depend on how its scenario was chosen.
         """
-        ids = list(self.scenarios)
+        ids = self._ids
         scenario_id = ids[int(rng.integers(len(ids)))]
         seed = int(rng.integers(2**62))
         if options and "scenario_id" in options:
@@ -69,6 +70,10 @@ class World:
                 shown = ids if len(ids) <= 20 else [*ids[:20], f"… and {len(ids) - 20} more"]
                 raise UnknownNameError("scenario", scenario_id, shown)
         return start(self.scenarios[scenario_id], seed)
+
+    @cached_property
+    def _ids(self) -> list[str]:
+        return list(self.scenarios)
 
     def hear(self, action: Any) -> PersuaderReply:
         """An action as a persuader's reply; only its response will reach the user."""
@@ -79,11 +84,12 @@ class World:
 
     def observe(self, episode: Episode) -> str:
         """Scenario and public history as one text: what a persuader may know."""
+        scenario = episode.scenario
+        names = speakers(scenario)
         history = [
-            f"{message_name(episode.scenario, turn)}: {one_line(turn.response)}"
-            for turn in episode.dialogue.turns
+            f"{names[turn.role]}: {one_line(turn.response)}" for turn in episode.dialogue.turns
         ]
-        return "\n".join([self.described(episode.scenario), "", *history])
+        return "\n".join([self.described(scenario), "", *history])
 
     def described(self, scenario: Scenario) -> str:
         """`describe_scenario`, remembered: it is part of every observation and info."""
@@ -133,18 +139,16 @@ def describe_scenario(scenario: Scenario) -> str:
     return "\n".join(lines)
 
 
-def message_name(scenario: Scenario, turn: PersuaderTurn | PersuadeeTurn) -> str:
-    """The name of who speaks a turn."""
-    return scenario.persuader if isinstance(turn, PersuaderTurn) else scenario.persuadee
+def speakers(scenario: Scenario) -> dict[str, str]:
+    """The names of who speaks, by the role of a turn."""
+    return {"persuader": scenario.persuader, "persuadee": scenario.persuadee}
 
 
 def public_messages(episode: Episode, description: str) -> list[dict[str, str]]:
     """The dialogue as chat messages from the persuader's side: words alone."""
     roles = {"persuader": "assistant", "persuadee": "user"}
-    return [
-        {"role": "system", "content": description},
-        *({"role": roles[turn.role], "content": turn.response} for turn in episode.dialogue.turns),
-    ]
+    said = [{"role": roles[turn.role], "content": turn.response} for turn in episode.dialogue.turns]
+    return [{"role": "system", "content": description}, *said]
 
 
 def _scenarios(source: ScenarioSource) -> list[Scenario]:

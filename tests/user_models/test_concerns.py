@@ -8,6 +8,7 @@ from persuade_env.dialogue import Decision, Dialogue, PersuaderTurn
 from persuade_env.episode import rollout
 from persuade_env.scenarios import load_corpus
 from tests.helpers import ScriptedPersuader, scenario
+from user_models import concerns
 from user_models.concerns import ConcernsUser
 
 LEND = "I could lend you a tent and a warm sleeping bag."
@@ -78,6 +79,25 @@ def test_it_is_a_function_of_what_was_said():
         dialogue = dialogue.extended(PersuaderTurn(response=response))
     (reply,) = ConcernsUser().reply([dialogue], [0])
     assert reply.turn == heard(FLATTERY, LEND)[-1]
+
+
+RESPONSES = st.sampled_from((LEND, WALK, FLATTERY, "", "Tents are cheap.")) | st.text(max_size=20)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(RESPONSES, min_size=1, max_size=5), min_size=1, max_size=8), st.booleans())
+def test_what_a_user_has_heard_elsewhere_changes_no_reply(conversations, forgetful):
+    """Whatever it remembers of other dialogues, and however little it can."""
+    one = scenario()
+    with pytest.MonkeyPatch.context() as patch:
+        if forgetful:
+            patch.setattr(concerns, "_KEPT_STATES", 2)
+        user = ConcernsUser()
+        for responses in conversations:
+            dialogue = Dialogue.model_construct(
+                scenario=one, turns=tuple(PersuaderTurn(response=said) for said in responses)
+            )
+            assert user.reply([dialogue], [1]) == ConcernsUser().reply([dialogue], [1])
 
 
 def test_any_width_gives_the_same_replies():
