@@ -1,0 +1,29 @@
+import pytest
+
+from agents.scripted import CONTROLS
+from experiments.memory_benchmark import Held, growth, play, resident
+from persuade_env.scenarios import load_corpus
+from user_models.concerns import ConcernsUser
+
+
+def test_every_dialogue_is_played_and_what_is_held_is_read_after_each_batch():
+    scenarios = [record.scenario for record in load_corpus("train")[:3]]
+    readings = iter([5.0, 7.0, 7.5])
+    held = list(
+        play(CONTROLS["naive"](), ConcernsUser(), scenarios, 10, 4, 2, lambda: next(readings))
+    )
+    assert held == [Held(4, 5.0), Held(8, 7.0), Held(10, 7.5)]
+
+
+def test_a_leak_is_seen_and_a_full_cache_is_none():
+    filling = [Held(n, min(100.0 + n, 500.0)) for n in range(50, 1001, 50)]
+    leaking = [Held(n, 100.0 + 0.2 * n) for n in range(50, 1001, 50)]
+    assert growth(filling) == pytest.approx(0.0, abs=1e-6)
+    assert growth(leaking) == pytest.approx(20.0)
+
+
+def test_what_is_held_counts_what_is_allocated():
+    before = resident()
+    block = bytearray(64 * 2**20)
+    assert resident() - before > 48
+    del block
