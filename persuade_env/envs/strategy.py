@@ -15,7 +15,7 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Box, Discrete
 
-from persuade_env.dialogue import PersuaderTurn
+from persuade_env.dialogue import PersuaderTurn, Scenario
 from persuade_env.embedding import Embedder
 from persuade_env.envs.rendering import render_ansi
 from persuade_env.envs.world import ScenarioSource, World
@@ -83,6 +83,7 @@ class StrategyPersuasionEnv(gym.Env[np.ndarray, np.int64]):
         self.render_mode = render_mode
         self._embed = Embedder()
         self._text = TextRealizer(self._embed)
+        self._vectors: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         self.realizer = realizer or self._text
         self.n_actions = n_actions
         self.action_space = Discrete(n_actions)
@@ -150,12 +151,9 @@ class StrategyPersuasionEnv(gym.Env[np.ndarray, np.int64]):
         """
         view = persuader_view(episode.dialogue)
         scenario = view.scenario
-        about = self._embed(one_line(f"{scenario.background} {scenario.goal}"))
+        about, options = self._known(scenario)
         words = [one_line(turn.response) for turn in view.persuadee_turns]
         last = self._embed(words[-1]) if words else about
-        options = self._embed.all(
-            [self._text.words(scenario, strategy) for strategy in scenario.strategies]
-        )
         used = {turn.strategy for turn in view.persuader_turns}
         actions = np.zeros((self.n_actions, 3))
         count = len(scenario.strategies)
@@ -171,6 +169,15 @@ class StrategyPersuasionEnv(gym.Env[np.ndarray, np.int64]):
             [guess, episode.turn / self.world.max_turns],
         ]
         return np.clip(np.concatenate(parts), -1.0, 1.0).astype(np.float32)
+
+    def _known(self, scenario: Scenario) -> tuple[np.ndarray, np.ndarray]:
+        """What no turn changes, as vectors: background with goal, and what each strategy would say;
+        remembered, since it is part of every observation."""
+        if scenario.id not in self._vectors:
+            about = self._embed(one_line(f"{scenario.background} {scenario.goal}"))
+            said = [self._text.words(scenario, strategy) for strategy in scenario.strategies]
+            self._vectors[scenario.id] = about, self._embed.all(said)
+        return self._vectors[scenario.id]
 
     def _guess(self, last: np.ndarray) -> float:
         agrees, refuses = self._embed.all(_AGREES), self._embed.all(_REFUSES)
