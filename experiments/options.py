@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 RUNS = Path("runs")
 RunFolder = Annotated[Path, typer.Option("--out", help="The run's folder.", show_default=False)]
-Preset = Annotated[str, typer.Option(help="Settings by name: default, small, smoke.")]
+Preset = Annotated[str, typer.Option(help="Settings by name: default, full, smoke.")]
 Seed = Annotated[int, typer.Option(help="Of everything that is drawn.")]
 Track = Annotated[bool, typer.Option("--track", help="Log to Weights & Biases.")]
 Against = Annotated[

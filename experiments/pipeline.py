@@ -36,6 +36,7 @@ STAGES = (
 
 _BEFORE = {
     "user-model": ("prepare",),
+    "held-out": ("prepare",),
     "unseen": ("prepare",),
     "sft": ("prepare",),
     "dpo": ("prepare", "sft", "preferences"),

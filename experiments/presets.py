@@ -32,7 +32,7 @@ class RunSettings:
     against: str = "learned"
     """The user that preferences are simulated with and that PPO and GRPO learn from: `learned`,
     `held-out` or any other user model; `learned+concerns` for a population of both."""
-    n_contexts: int = 40
+    n_contexts: int = 24
     """Dialogue contexts at which preferences are simulated."""
     contexts_per_batch: int = 8
     """Contexts simulated side by side, and the unit in which they are stored."""
@@ -47,13 +47,14 @@ class RunSettings:
     agents: tuple[str, ...] = (
         "silent", "naive", "repeating", "flattering", "off-topic", "prompted", "sft", "dpo", "ppo",
     )  # fmt: skip
-    user_models: tuple[str, ...] = ("learned", "held-out", "concerns")
-    """Whom the agents are benchmarked against. `held-out` is a second learned user, trained on the
-    other half of the training scenarios; agents learn from `against` and from no other."""
+    user_models: tuple[str, ...] = ("learned", "concerns")
+    """Whom the agents are benchmarked against; they learn from `against` and from no other.
+    `held-out` is a second learned user, trained on the other half of the training scenarios."""
     max_train_scenarios: int | None = None
     """Only this many training scenarios; None for all."""
-    max_test_scenarios: int | None = 28
-    """Only this many test scenarios, so that a run stays under an hour on 2 cores; None for all."""
+    max_test_scenarios: int | None = 14
+    """Only this many test scenarios, so that a run stays under an hour on 2 slow cores; None for
+    all."""
 
 
 _A_FEW_STEPS = LoraSettings(max_steps=2, batch_size=1, max_tokens=512)
@@ -61,10 +62,9 @@ _A_FEW_STEPS = LoraSettings(max_steps=2, batch_size=1, max_tokens=512)
 PRESETS: Mapping[str, RunSettings] = MappingProxyType(
     {
         "default": RunSettings(),
-        # The same models, less simulated and half of the test scenarios: for a slow machine, or for
-        # several seeds in an hour or two.
-        "small": RunSettings(
-            n_contexts=24, max_test_scenarios=14, user_models=("learned", "concerns")
+        # The same models, more simulated, twice the test scenarios and a user of its own for tests.
+        "full": RunSettings(
+            n_contexts=40, max_test_scenarios=28, user_models=("learned", "held-out", "concerns")
         ),
         "smoke": RunSettings(
             user_model=UserModelSettings(epochs=1, lora=_A_FEW_STEPS),

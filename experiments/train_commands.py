@@ -75,6 +75,7 @@ def _agent(stage: str, what: str) -> None:
 
 
 _model("user-model", "The learned user, on half of the training scenarios.")
+_model("held-out", "A second learned user, on the other half; nothing is trained against it.")
 _model("unseen", "The learned user without a third of the domains, for `persuade perplexity`.")
 _model("sft", "The SFT persuader.")
 _agent("dpo", "The DPO persuader, with the stages before it.")

@@ -37,7 +37,7 @@ def persuade(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("run", "--preset", "huge"), "unknown preset 'huge'; known: default, small, smoke"),
+        (("run", "--preset", "huge"), "unknown preset 'huge'; known: default, full, smoke"),
         (("run", "--until", "lunch"), "unknown stage 'lunch'; known: prepare, user-model"),
         (("benchmark", "--agents", "nobody"), "unknown agent 'nobody'; known: silent, naive"),
         (("benchmark", "--agents", "naive", "--user-models", "x"), "unknown user model 'x'"),

@@ -22,7 +22,7 @@ def test_a_run_takes_the_corpus_split_by_split():
     data = RunData.load(run_settings("default", 0, None))
     assert data.train == load_corpus("train")
     assert data.validation == load_corpus("validation")
-    assert data.test == load_corpus("test")[:28]
+    assert data.test == load_corpus("test")[:14]
 
 
 def test_a_scenario_file_takes_the_corpus_s_place(tmp_path):
@@ -103,8 +103,8 @@ def test_the_unseen_user_is_trained_on_no_dialogue_of_the_domains_it_is_tested_i
 
 
 def test_a_run_trains_the_users_that_it_plays_or_learns_from_and_no_others():
-    default, small = (run_settings(name, 0, None) for name in ("default", "small"))
-    assert run_stages(default) == list(STAGES)
-    assert "held-out" not in run_stages(small)
-    assert "held-out" in run_stages(replace(small, against="learned+held-out@0.25"))
-    assert "unseen" in run_stages(replace(small, against="unseen"))
+    default, full = (run_settings(name, 0, None) for name in ("default", "full"))
+    assert run_stages(full) == list(STAGES)
+    assert "held-out" not in run_stages(default)
+    assert "held-out" in run_stages(replace(default, against="learned+held-out@0.25"))
+    assert "unseen" in run_stages(replace(default, against="unseen"))
