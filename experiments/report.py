@@ -184,10 +184,11 @@ def attitudes(episode: Episode) -> list[float]:
 def _curves(root: Path) -> Any:
     from matplotlib.figure import Figure
 
+    logs = {name: read_json(root / name / "log.json") for name in TRAINED}
+    known = {name: log for name, log in logs.items() if log}
     figure = Figure(figsize=(9, 2.5))
-    axes = figure.subplots(1, len(TRAINED))
-    for axis, name in zip(axes, TRAINED, strict=True):
-        log = read_json(root / name / "log.json") or []
+    axes = np.atleast_1d(figure.subplots(1, max(1, len(known))))
+    for axis, (name, log) in zip(axes, known.items(), strict=False):
         losses = [float(one["loss"]) for one in log]
         axis.plot(range(1, len(losses) + 1), losses, color="0.75", lw=0.8)
         width = max(1, len(losses) // 10)
