@@ -12,7 +12,10 @@ import numpy as np
 from rich.table import Table
 
 from experiments.statistics import Estimate
-from experiments.storage import write_atomically, write_json
+from experiments.storage import read_json, write_atomically, write_json
+
+CARD = "card.json"
+"""The card's file in its folder."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,16 @@ def markdown_card(measures: Sequence[Measure]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def read_measures(folder: Path) -> list[Measure]:
+    """The measures of the card in a folder; none where there is no card."""
+    rows = (read_json(folder / CARD) or {}).get("measures", [])
+    return [Measure(**{**row, "estimate": _read(row["estimate"])}) for row in rows]
+
+
+def _read(estimate: Mapping[str, float | None]) -> Estimate:
+    return Estimate(**{name: math.nan if x is None else x for name, x in estimate.items()})
+
+
 def write_card(
     measures: Sequence[Measure],
     folder: Path,
@@ -129,7 +142,7 @@ def write_card(
         for name, some in shown.items()
         if some or name == "measures"
     }
-    write_json(folder / "card.json", {**provenance, **rows})
+    write_json(folder / CARD, {**provenance, **rows})
     write_atomically(folder / "card.md", markdown_card(measures))
     shown_measures = [one for one in measures if one.test in plotted]
     _plot(shown_measures, axis, folder / "card.png")

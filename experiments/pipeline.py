@@ -1,4 +1,4 @@
-"""The main job: user models, SFT, simulated preferences, DPO, PPO, benchmark, report.
+"""The main job: user models, SFT, simulated preferences, DPO, PPO, benchmark, card, report.
 
 A run is a folder with one subfolder per stage (`experiments.stages`). Calling it again does
 what is missing and nothing else.
@@ -30,7 +30,8 @@ from persuade_env.errors import RunError, UnknownNameError
 from persuade_env.scenarios import halves
 
 STAGES = (
-    "prepare", "user-model", "held-out", "sft", "preferences", "dpo", "ppo", "benchmark", "report",
+    "prepare", "user-model", "held-out", "sft", "preferences", "dpo", "ppo", "benchmark",
+    "fidelity", "report",
 )  # fmt: skip
 """What a run goes through, in order; also the names of its subfolders."""
 
@@ -166,6 +167,16 @@ def stages_of(root: Path, settings: RunSettings) -> Iterator[Stage]:
             "agents": settings.agents,
             "user_models": settings.user_models,
             "settings": asdict(settings.benchmark),
+        },
+    )
+    yield Stage(
+        "fidelity",
+        partial(stage_work.make_card, root, data.test, settings),
+        {
+            **common,
+            "scenarios": dump(data.test),
+            "user_model": digest(root / "user-model"),
+            "card_scenarios": settings.card_scenarios,
         },
     )
     yield Stage(

@@ -42,6 +42,8 @@ class RunSettings:
     grpo: GRPOSettings = field(default_factory=GRPOSettings)
     """Of `persuade train grpo`; no part of a run."""
     benchmark: BenchmarkSettings = field(default_factory=BenchmarkSettings)
+    card_scenarios: int = 12
+    """Test scenarios in which the learned user's mind is probed for its fidelity card."""
     max_reply_tokens: int | None = None
     """Of persuaders and user models alike; None for what each has by itself."""
     agents: tuple[str, ...] = (
@@ -79,6 +81,7 @@ PRESETS: Mapping[str, RunSettings] = MappingProxyType(
             ppo=PPOSettings(iterations=1, episodes=2, max_turns=1, max_reply_tokens=24),
             grpo=GRPOSettings(steps=1, groups=1, group_size=2, max_turns=1, max_reply_tokens=24),
             benchmark=BenchmarkSettings(max_turns=1, batch_size=2),
+            card_scenarios=2,
             agents=("silent", "sft", "dpo", "ppo"),
             user_models=("learned", "concerns"),
             max_train_scenarios=8,

@@ -15,6 +15,7 @@ import numpy as np
 
 from experiments import stages
 from experiments.benchmark import METRICS, Row, load_episodes, load_rows, load_seconds
+from experiments.card import CARD, read_measures
 from experiments.conduct import RATE_NAMES, benchmark_rates
 from experiments.storage import read_json, write_atomically
 from experiments.tables import HEADINGS, judged_by, show
@@ -87,6 +88,8 @@ def write_report(root: Path, path: Path) -> None:
         simulated=simulated,
         plots=_plots(root, rows),
         samples=sample_dialogues(root, rows),
+        card=read_measures(root / "fidelity"),
+        no_card=(read_json(root / "fidelity" / CARD) or {}).get("why"),
         conduct=benchmark_rates(root / "benchmark"),
         conduct_kinds=RATE_NAMES,
         conduct_meaning=MEANING,

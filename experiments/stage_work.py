@@ -17,6 +17,7 @@ from agents.preferences import (
 )
 from agents.sft import train_sft
 from experiments.benchmark import Row, run_benchmark
+from experiments.card import CARD, write_card
 from experiments.memory import release_freed_memory
 from experiments.names import (
     agent_in,
@@ -33,6 +34,7 @@ from persuade_env.chat.embedded import resolve
 from persuade_env.dialogue import Scenario, ScenarioRecord
 from persuade_env.errors import RunError
 from persuade_env.protocols import Persuader, UserModel
+from persuade_env.registry import load_user_model
 from persuade_env.scenarios import SPLITS, halves
 from persuade_env.seeding import derive_seed, generator
 from user_models.training import train_user_model
@@ -190,6 +192,35 @@ def _alone(load: Callable[[], UserModel]) -> Callable[[], UserModel]:
         return load()
 
     return load_alone
+
+
+def make_card(
+    root: Path, records: Sequence[ScenarioRecord], settings: RunSettings, folder: Path
+) -> None:
+    """The fidelity card of the run's learned user, without its words (`persuade fidelity`)."""
+    from experiments.fidelity import fidelity_card
+    from user_models.realism import without_words
+
+    user_model = load_user_model(user_model_in(root, "learned"))
+    with bar("fidelity", None, "reply") as shown:
+
+        def progress(test: str, count: int) -> None:
+            shown.set_postfix_str(test, refresh=False)
+            shown.update(count)
+
+        try:
+            measures = fidelity_card(
+                without_words(user_model, records),
+                records,
+                seed=settings.seed,
+                limit=settings.card_scenarios,
+                progress=progress,
+            )
+        except RunError as error:  # a scenario file without what the probes need
+            write_json(folder / CARD, {"measures": [], "why": str(error)})
+            return
+    provenance = {"user_model": "learned", "scenarios": "test", "seed": settings.seed}
+    write_card(measures, folder, {**provenance, "words": False})
 
 
 def make_report(root: Path, folder: Path) -> None:

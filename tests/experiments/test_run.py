@@ -16,6 +16,7 @@ import pytest
 
 from agents.registry import load_agent
 from experiments.benchmark import load_rows
+from experiments.card import read_measures
 from experiments.pipeline import run_stages
 from experiments.presets import PRESETS
 from persuade_env.dialogue import Dialogue
@@ -116,6 +117,10 @@ def test_the_report_is_one_file_that_escapes_what_was_said(undisturbed, tmp_path
     assert "&lt;script&gt;x" in html
     assert "http://" not in html.replace("http://www.w3.org", "")
     assert html.count("data:image/svg+xml") == 4
+    card = read_measures(folder / "fidelity")
+    assert {"controls", "dose", "mirror", "attacks"} <= {one.test for one in card}
+    assert f"{sum(one.passed is False for one in card)} of" in html
+    assert html.count('class="missed"') == sum(one.passed is False for one in card)
     with pytest.raises(RunError, match="no benchmark yet"):
         write_report(tmp_path, tmp_path / "none.html")
 
