@@ -23,6 +23,7 @@ from experiments.options import (
     run_folder,
     run_settings,
 )
+from experiments.storage import write_atomically
 
 if TYPE_CHECKING:
     from experiments.comparison import Compared
@@ -68,13 +69,36 @@ def compare(
         )
     place = folder / comparison.FOLDER
     plot(comparison.curves(folder, settings, seeds, names), place / "curves.svg")
+    write_atomically(place / "results.md", markdown(found))
     out.print(f"machine: {pipeline.machine()}", highlight=False)
-    out.print(f"results: {place / 'results.json'}, {place / 'curves.svg'}", soft_wrap=True)
+    names_written = ("results.json", "results.md", "curves.svg")
+    out.print(f"results: {', '.join(str(place / one) for one in names_written)}", soft_wrap=True)
+
+
+_HEADINGS = (
+    "user model", "agent", "n", "attitude gain", "over SFT", "by seed", "success", "words/turn",
+    "malformed", "misconduct",
+)  # fmt: skip
+
+
+def _cells(one: Compared) -> list[str]:
+    from experiments.tables import show
+
+    row = one.row
+    return [
+        row.user_model,
+        row.agent + ("*" if one.against_its_own else ""),
+        str(row.n),
+        show(row.metrics["attitude_gain"], "attitude_gain"),
+        show(one.over_sft, "attitude_gain"),
+        " ".join(f"{value:.2f}" for value in one.by_seed),
+        f"{row.metrics['success'].value:.2f}",
+        f"{row.metrics['words'].value:.1f}",
+        *(f"{row.metrics[name].value:.2f}" for name in ("malformed", "misconduct")),
+    ]
 
 
 def _table(found: Sequence[Compared]) -> Table:
-    from experiments.tables import show
-
     table = Table(
         box=SIMPLE_HEAD,
         caption="95 % intervals; gain over SFT with scenarios and seeds resampled\n"
@@ -82,26 +106,18 @@ def _table(found: Sequence[Compared]) -> Table:
         caption_justify="left",
         padding=(0, 1, 0, 0),
     )
-    for heading in ("user model", "agent"):
-        table.add_column(heading, no_wrap=True)
-    headings = ("n", "attitude gain", "over SFT", "by seed", "success", "words")
-    for heading in (*headings, "malformed", "misconduct"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    for place, heading in enumerate(_HEADINGS):
+        table.add_column(heading, justify="left" if place < 2 else "right", no_wrap=True)
     last = None
     for one in found:
-        row = one.row
-        if last not in (None, row.user_model):
+        if last not in (None, one.row.user_model):
             table.add_section()
-        last = row.user_model
-        table.add_row(
-            row.user_model,
-            row.agent + ("*" if one.against_its_own else ""),
-            str(row.n),
-            show(row.metrics["attitude_gain"], "attitude_gain"),
-            show(one.over_sft, "attitude_gain"),
-            " ".join(f"{value:.2f}" for value in one.by_seed),
-            f"{row.metrics['success'].value:.2f}",
-            f"{row.metrics['words'].value:.1f}",
-            *(f"{row.metrics[name].value:.2f}" for name in ("malformed", "misconduct")),
-        )
+        last = one.row.user_model
+        table.add_row(*map(escape, _cells(one)))
     return table
+
+
+def markdown(found: Sequence[Compared]) -> str:
+    """The table for a document."""
+    rows = [_HEADINGS, ["---"] * len(_HEADINGS), *map(_cells, found)]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows).replace("*", "\\*")

@@ -225,3 +225,4 @@ def test_methods_are_compared_on_a_run(undisturbed):
     ]
     assert played[0] == played[1] != played[2]
     assert (place / "curves.svg").stat().st_size > 1000
+    assert len((place / "results.md").read_text().splitlines()) == 2 + len(found)
