@@ -2,9 +2,10 @@
 
     python -m experiments.strategy_benchmark --steps 50000 --seeds 3
 
-PPO and DQN of stable-baselines3 and MaskablePPO of sb3-contrib, with their own defaults, learn on
-the training scenarios against the `concerns` user and are measured on test scenarios that
-they have not seen, beside an agent that draws strategies at random, one that takes
+PPO and DQN of stable-baselines3 and MaskablePPO of sb3-contrib, with their own defaults, and a PPO
+that scores every strategy with the same network (`agents.strategy_ppo`), learn on the training
+scenarios against the `concerns` user and are measured on test scenarios that they have not seen,
+beside an agent that draws strategies at random, one that takes
 the unused strategy whose words are nearest to the user's last ones, and the oracle.
 """
 
@@ -32,7 +33,7 @@ from persuade_env.seeding import derive_seed, generator
 Policy = Callable[[np.ndarray, np.ndarray], int]
 """Observation and action mask in, action out."""
 
-LEARNERS = ("ppo", "dqn", "maskable-ppo")
+LEARNERS = ("ppo", "dqn", "maskable-ppo", "per-strategy-ppo")
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,9 @@ def _inner(env: gym.Env[Any, Any]) -> StrategyPersuasionEnv:
 
 
 def train(name: str, user_model: str, steps: int, seed: int) -> Policy:
-    """A library's agent with the library's defaults."""
+    """A library's agent with the library's defaults, or the suite's own."""
+    if name == "per-strategy-ppo":
+        return _train_own(user_model, steps, seed)
     import torch
     from sb3_contrib import MaskablePPO
     from stable_baselines3 import DQN, PPO
@@ -131,6 +134,28 @@ def train(name: str, user_model: str, steps: int, seed: int) -> Policy:
         masks = {"action_masks": mask.astype(bool)} if name == "maskable-ppo" else {}
         action, _ = model.predict(observation, deterministic=True, **masks)
         return int(action)
+
+    return policy
+
+
+def _train_own(user_model: str, steps: int, seed: int) -> Policy:
+    import torch
+
+    from agents.strategy_ppo import StrategyPPOSettings, train_strategy_ppo
+
+    torch.set_num_threads(1)
+    with bar(f"per-strategy {seed}", steps, "step") as shown:
+        trained = train_strategy_ppo(
+            StrategyPPOSettings(total_steps=steps, seed=seed),
+            user_model=user_model,
+            report=shown.update,
+        )
+
+    @torch.no_grad()
+    def policy(observation: np.ndarray, mask: np.ndarray) -> int:
+        allowed = torch.from_numpy(mask)[None].bool()
+        choices, _ = trained(torch.from_numpy(observation)[None], allowed)
+        return int(choices.logits.argmax())
 
     return policy
 

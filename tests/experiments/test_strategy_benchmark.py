@@ -6,15 +6,16 @@ from experiments.strategy_benchmark import LEARNERS, Played, benchmark, score, t
 
 
 def test_every_learner_runs_and_is_scored():
-    scores = benchmark(steps=64, seeds=1, episodes=1, learners=["dqn"])
+    scores = benchmark(steps=64, seeds=1, episodes=1, learners=["dqn", "per-strategy-ppo"])
     by_name = {one.agent: one for one in scores}
-    assert list(by_name) == ["random", "nearest words", "dqn", "oracle"]
+    names = ["random", "nearest words", "dqn", "per-strategy-ppo", "oracle"]
+    assert list(by_name) == names
     top = by_name["oracle"]
     assert top.share.value == pytest.approx(1.0)
     assert by_name["random"].share.value == pytest.approx(0.0)
     assert all(one.episode_return.value <= top.episode_return.value for one in scores)
-    assert table(scores).row_count == 4
-    assert set(LEARNERS) == {"ppo", "dqn", "maskable-ppo"}
+    assert table(scores).row_count == 5
+    assert set(LEARNERS) == {"ppo", "dqn", "maskable-ppo", "per-strategy-ppo"}
 
 
 @pytest.mark.parametrize("name", ["ppo", "maskable-ppo"])
