@@ -18,12 +18,7 @@ from persuade_env.scenarios import load_corpus
 SIZE = 2 * DIMENSIONS + 3 * 4 + 2
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_strategies_that_change_places_change_their_chances_with_them():
