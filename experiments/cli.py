@@ -21,7 +21,7 @@ from experiments import (
     user_model_commands,
 )
 from experiments.console import err, out
-from experiments.memory import keep_freed_memory
+from experiments.memory import keep_few_kernels, keep_freed_memory
 from experiments.options import (
     RUNS,
     Against,
@@ -55,6 +55,7 @@ def main() -> None:
     """Runs the command; every error on purpose is one clear line and exit code 1."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    keep_few_kernels()
     keep_freed_memory()
     try:
         app()

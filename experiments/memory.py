@@ -1,9 +1,10 @@
-"""How the process deals with memory; only glibc has these calls, elsewhere they do nothing."""
+"""How the process deals with memory. Only glibc has these calls, elsewhere they do nothing."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import sys
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # malloc.h
@@ -21,6 +22,17 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(_MMAP_THRESHOLD, _LARGE)
         mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def keep_few_kernels() -> None:
+    """Lets PyTorch keep 64 compiled CPU kernels rather than 1,024; call it before it is loaded.
+
+    Every length of a text is a kernel of its own for each kind of matrix product, 2 MB with its
+    scratch memory, and few lengths come back soon: a dialogue's benchmark held 1.2 GB of them
+    and was no faster for it (`docs/performance.md`). What the environment says goes first.
+    """
+    for name in ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY"):
+        os.environ.setdefault(name, "64")
 
 
 def release_freed_memory() -> None:

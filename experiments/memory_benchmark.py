@@ -20,6 +20,7 @@ import psutil
 import typer
 from rich.console import Console
 
+from experiments.memory import keep_few_kernels, keep_freed_memory
 from experiments.names import agent_in, agent_loader, user_model_in
 from experiments.options import quiet
 from experiments.progress import bar
@@ -90,6 +91,8 @@ def main(
 ) -> None:
     """Plays many dialogues and watches the memory."""
     quiet()
+    keep_few_kernels()  # as `persuade` does
+    keep_freed_memory()
     persuader = agent_loader(agent_in(run, "sft"), None)()
     user_model = load_user_model(user_model_in(run, "learned"))
     scenarios = [record.scenario for record in load_corpus("train")]

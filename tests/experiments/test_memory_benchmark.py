@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import pytest
 
 from agents.scripted import CONTROLS
@@ -27,3 +31,20 @@ def test_what_is_held_counts_what_is_allocated():
     block = bytearray(64 * 2**20)
     assert resident() - before > 48
     del block
+
+
+def test_the_command_line_limits_kept_kernels_before_torch_is_there_and_lets_others_decide():
+    told = """
+import os, sys
+from experiments import cli
+assert "torch" not in sys.modules
+names = ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY")
+cli.app = lambda: print(*map(os.environ.get, names))
+cli.main()
+"""
+    mine = {k: v for k, v in os.environ.items() if "CACHE_CAPACITY" not in k}
+    for given, expected in (({}, "64 64"), ({"LRU_CACHE_CAPACITY": "7"}, "7 64")):
+        done = subprocess.run(
+            [sys.executable, "-c", told], env=mine | given, capture_output=True, text=True
+        )
+        assert done.stdout.strip() == expected, done.stderr
