@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from persuade_env.dialogue import (
     Concern,
     Decision,
@@ -100,3 +102,20 @@ def felt(
 
 
 FAILURE = UserModelError("nothing came back")
+
+
+class Deaf:
+    """An ear that hears the same in everything, and takes no text to mean anything.
+
+    Args:
+        heard: what it hears.
+    """
+
+    def __init__(self, heard: float = 1.0) -> None:
+        self.heard = heard
+
+    def __call__(self, dialogues):
+        return np.full((len(dialogues), 1), self.heard)
+
+    def meaning(self, text):
+        return np.zeros(1)

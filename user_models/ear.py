@@ -5,21 +5,28 @@ on scenarios that it was not fitted to, a linear map of its hidden states at the
 persuader's turn foresees the recorded steps far better than similarities of static
 embeddings do (`docs/user-models.md`). It hears the words alone: no attitude, decision or tone of an
 earlier turn, so that a dialogue which went well does not move by itself.
+
+The same model, reading a text without anything around it, says what it is about: the mean of its
+tokens' hidden states. Two such means point much the same way whatever the texts say;
+`user_models.meaning` takes away what they share.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from persuade_env.chat.embedded import EMBEDDED
+from persuade_env.chat.inert import inert
 from persuade_env.dialogue import Dialogue, PersuaderTurn, Scenario
 from persuade_env.protocols import Message
 from persuade_env.turn_format import one_line
 
 if TYPE_CHECKING:
+    from persuade_env.chat.llama import Llama
     from persuade_env.chat.prefix import PrefixCache
 
 SILENCE = "(says nothing)"
@@ -32,6 +39,9 @@ ten thousand letters, and it must not push everything else out of a model's cont
 DEPTH = 0.5
 """Share of the model's layers that it listens with. Of SmolLM2-135M's 30, those about the middle
 foresaw steps best; the last ones are busy with the next token."""
+
+_REMEMBERED = 4096
+"""Texts whose mean hidden states are kept; of SmolLM2-135M 5 kB each."""
 
 
 def heard_words(response: str) -> str:
@@ -77,7 +87,7 @@ class Ear:
 
     Args:
         model: any causal language model; a Llama-like one on a CPU reads what it knows only once.
-        max_prefix_bytes: memory for what was read; by default 384 MiB in bf16, 768 in fp32.
+        max_prefix_bytes: memory for what was read; by default 256 MiB in bf16, 512 in fp32.
     """
 
     def __init__(self, model: Any, tokenizer: Any, *, max_prefix_bytes: int | None = None) -> None:
@@ -86,14 +96,17 @@ class Ear:
         from persuade_env.chat.transformers import reply_mark
 
         self._tokenizer = tokenizer
+        self.meaning = lru_cache(_REMEMBERED)(self._meaning)
+        """The mean of the hidden states of a text's tokens, (hidden size,); 0 of an empty one."""
         self._depth = max(1, round(DEPTH * model.config.get_text_config().num_hidden_layers))
         self._model: Any = None
+        self._listening: Llama | None = None
         self._prefixes: PrefixCache | None = None
         if Llama.supports(model):
-            listening, mark = Llama(model, self._depth), reply_mark(tokenizer)
+            self._listening, mark = Llama(model, self._depth), reply_mark(tokenizer)
             if max_prefix_bytes is None:
-                max_prefix_bytes = 192 * 2**20 * model.dtype.itemsize
-            self._prefixes = PrefixCache(listening, mark, max_bytes=max_prefix_bytes)
+                max_prefix_bytes = 128 * 2**20 * model.dtype.itemsize
+            self._prefixes = PrefixCache(self._listening, mark, max_bytes=max_prefix_bytes)
         else:
             self._model = model.eval()
 
@@ -127,3 +140,21 @@ class Ear:
                 hidden = found.hidden_states[self._depth][:, -1]
             heard: np.ndarray = hidden[0].double().cpu().numpy()
         return heard / np.linalg.norm(heard)
+
+    def _meaning(self, text: str) -> np.ndarray:
+        import torch
+
+        words = self._tokenizer(inert(text), add_special_tokens=False)["input_ids"]
+        # Whatever a text begins with attracts attention and not meaning, so it begins with this.
+        ids = torch.tensor([self._tokenizer.eos_token_id, *words])
+        with torch.inference_mode():
+            if self._listening is not None:
+                hidden = self._listening.hidden(ids)
+            else:
+                inputs = ids[None].to(self._model.device)
+                found = self._model(inputs, output_hidden_states=True, use_cache=False)
+                hidden = found.hidden_states[self._depth][0]
+            states: np.ndarray = hidden[1:].double().cpu().numpy()
+        mean: np.ndarray = states.mean(axis=0) if words else np.zeros(hidden.shape[1])
+        mean.setflags(write=False)  # it is remembered
+        return mean

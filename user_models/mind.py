@@ -4,18 +4,22 @@ it ends the dialogue.
 A language model of this size, left to write its own attitude, is moved by anything: silence
 gained as much as a good reason (`docs/user-models.md`). So the attitude is decided first, by
 small regressions learned from the same dialogues, and the language model only puts it into
-words. A step is the sum of two parts:
+words. A step is the sum of three parts:
 
 - **Reasons**: how much nearer the response comes to what would settle each hidden concern than to
-  what would worsen it (`FEATURES`). Each of these numbers changes its sign when a goal and its
-  negation change places, and there is no constant, so reasons for a goal move a
-  mind towards it as far as they move it away from the negation.
-- **Displeasure**, never above 0: what a language model's ear (`user_models.ear`) hears in the
-  turn that people don't like: being talked past, pressed, flattered, told the same again
-  or nothing, or something that makes no sense. It can only cost. Well-spoken words that
-  answer no concern are worth nothing, so style can't buy what reasons don't.
+  what would worsen it (`PULLS`), in words and in meaning.
+- **The case**: which way the persuader has argued so far, by the same likenesses, -1 to 1, times
+  how well this turn is put, which the ear (`user_models.ear`) hears. A question gives no reason
+  and still moves people, if it is asked well by somebody who is on to something.
+- **Displeasure**, never above 0: what the ear hears in the turn that people don't like: being
+  talked past, pressed, flattered, told the same again or nothing, or something that makes no
+  sense. It can only cost.
 
-Neither the attitude so far nor the persuader's reasoning is heard, so that a dialogue that
+Reasons and case change their sign when a goal and its negation change places, and there is no
+constant: what is said for a goal moves a mind towards it as far as away from its negation. So
+style can't buy what reasons don't: without a case, well-spoken words are worth nothing.
+
+Neither the attitude so far nor the persuader's reasoning is heard, so that a dialogue which
 went well does not move by itself.
 """
 
@@ -28,12 +32,19 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from persuade_env.dialogue import MAX_ATTITUDE, MIN_ATTITUDE, Decision, Dialogue, PersuaderTurn
-from persuade_env.embedding import Embedder
+from persuade_env.dialogue import (
+    MAX_ATTITUDE,
+    MIN_ATTITUDE,
+    Decision,
+    Dialogue,
+    Persona,
+    PersuaderTurn,
+)
 from persuade_env.errors import UserModelError
 from persuade_env.seeding import derive_seed
 from persuade_env.turn_format import one_line
 from user_models.ear import Ear, heard_words
+from user_models.meaning import Common, Meaning, Sense
 
 FILE = "mind.json"
 
@@ -47,16 +58,23 @@ LARGEST_STEP = 2.0
 NEAR_COPY = 0.8
 """Similarity above which a response is more and more the same as an earlier one."""
 
+SENSES = ("words", "meaning")
+"""What likenesses are read from: static embeddings, and `user_models.meaning`."""
 _BALANCES = ("settles_over_worsens", "settles_some_over_worsens_some", "settles_what_was_voiced")
-FEATURES = (*_BALANCES, *(f"{name}_when_yielding" for name in _BALANCES))
+_OVERALL = 1  # the balance that a case is the sum of
+_PULLED = tuple(f"{balance}_by_{sense}" for sense in SENSES for balance in _BALANCES)
+PULLS = (*_PULLED, *(f"{name}_when_yielding" for name in _PULLED))
 """What reasons are a linear function of; see `features`."""
+CASE = tuple(f"case_by_{sense}" for sense in SENSES)
+FEATURES = (*PULLS, *CASE, "new")
+"""All that is known of what is said; see `features`."""
 
 ENDING_FEATURES = ("attitude", "step", "stubbornness", "turn")
 """What the decision depends on: the attitude after the step, the step, and the turn's number."""
 
 
 class Mind(BaseModel):
-    """Linear models: reasons, displeasure and the decision. See `user_models.mind_training`.
+    """Linear models of each part and of the decision. See `user_models.mind_training`.
 
     All weights are for features as they come, not standardised.
     """
@@ -64,7 +82,15 @@ class Mind(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     features: tuple[str, ...] = FEATURES
+    common: Common
+    """What texts share to the ear, whatever they mean."""
     weights: tuple[float, ...]
+    """Of `PULLS`."""
+    case_weights: tuple[float, ...]
+    """Of `CASE`."""
+    craft_weights: tuple[float, ...]
+    """How well a turn is put, by what the ear hears."""
+    craft_intercept: float
     hearing_weights: tuple[float, ...]
     """For what the ear hears, as many as the language model's hidden states are wide."""
     hearing_intercept: float
@@ -76,19 +102,28 @@ class Mind(BaseModel):
     fit: dict[str, float] = {}
     """How well it predicts what it was not trained on, by cross-validation over scenarios."""
 
-    def step(self, reasons: np.ndarray, heard: np.ndarray) -> np.ndarray:
+    def step(self, said: np.ndarray, heard: np.ndarray) -> np.ndarray:
         """The change of attitude, (n,), at most `LARGEST_STEP`.
 
         Args:
-            reasons: `features`, (n, n_features).
+            said: `features`, (n, n_features).
             heard: what the ear makes of the same turns, (n, hidden size).
         """
-        steps = self.reasons(reasons) + self.displeasure(heard)
+        argued = self.reasons(said) + self.case(said) * self.craft(heard)
+        steps = argued + self.displeasure(heard)
         return np.asarray(np.clip(steps, -LARGEST_STEP, LARGEST_STEP))
 
-    def reasons(self, features: np.ndarray) -> np.ndarray:
+    def reasons(self, said: np.ndarray) -> np.ndarray:
         """What the reasons alone do, (n,)."""
-        return _by_row(features, self.weights)
+        return _by_row(said[:, : len(PULLS)], self.weights)
+
+    def case(self, said: np.ndarray) -> np.ndarray:
+        """Which way the persuader has argued so far, (n,), -1 to 1; 0 if this turn adds nothing."""
+        return case(said, self.case_weights)
+
+    def craft(self, heard: np.ndarray) -> np.ndarray:
+        """What a case gains by how this turn is put, (n,), at least 0."""
+        return np.maximum(0.0, _by_row(heard, self.craft_weights) + self.craft_intercept)
 
     def displeasure(self, heard: np.ndarray) -> np.ndarray:
         """What it costs to be talked to like this, (n,), at most 0."""
@@ -100,18 +135,16 @@ class Mind(BaseModel):
         """How likely each decision is after a step to this attitude at this turn (from 1)."""
         scores = np.asarray(self.ending_weights) @ [attitude, step, stubbornness, turn]
         scores = scores + np.asarray(self.ending_intercepts)
-        weights = np.exp(scores - scores.max())
-        shares = dict(zip(self.ending_classes, weights / weights.sum(), strict=True))
-        accept = shares.get("accept", 0.0) if attitude >= ACCEPTS_FROM else 0.0
-        refuse = shares.get("refuse", 0.0) if attitude <= REFUSES_TO else 0.0
+        shares = end_shares(scores[None], np.asarray([attitude]), self.ending_classes)
+        accept, refuse = (float(one[0]) for one in shares)
         return {
-            Decision.ACCEPT: float(accept),
-            Decision.REFUSE: float(refuse),
-            Decision.CONTINUE: float(1.0 - accept - refuse),
+            Decision.ACCEPT: accept,
+            Decision.REFUSE: refuse,
+            Decision.CONTINUE: 1.0 - accept - refuse,
         }
 
     def hear(
-        self, dialogues: Sequence[Dialogue], seeds: Sequence[int], embed: Embedder, ear: Ear
+        self, dialogues: Sequence[Dialogue], seeds: Sequence[int], words: Sense, ear: Ear
     ) -> list[tuple[float, Decision]]:
         """Attitude and decision after the last persuader turn of each dialogue.
 
@@ -120,8 +153,9 @@ class Mind(BaseModel):
         Raises:
             UserModelError: if a scenario has no persona with concerns; see `has_concerns`.
         """
-        reasons = np.stack([features(dialogue, embed) for dialogue in dialogues])
-        steps = self.step(reasons, ear(dialogues))
+        meaning = Meaning(ear.meaning, self.common)
+        said = np.stack([features(dialogue, words, meaning) for dialogue in dialogues])
+        steps = self.step(said, ear(dialogues))
         return [
             self._decide(dialogue, float(step), seed)
             for dialogue, step, seed in zip(dialogues, steps, seeds, strict=True)
@@ -140,6 +174,21 @@ class Mind(BaseModel):
         return attitude, Decision.CONTINUE
 
 
+def end_shares(
+    scores: np.ndarray, attitudes: np.ndarray, classes: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities (n,) of accepting and of walking away, by scores (n, n_classes).
+
+    Nobody does either at an attitude at which nobody does; that share goes on with the dialogue.
+    """
+    weights = np.exp(scores - scores.max(axis=1, keepdims=True))
+    shares = dict(zip(classes, (weights / weights.sum(axis=1, keepdims=True)).T, strict=True))
+    never = np.zeros(len(scores))
+    accept = np.where(attitudes >= ACCEPTS_FROM, shares.get("accept", never), 0.0)
+    refuse = np.where(attitudes <= REFUSES_TO, shares.get("refuse", never), 0.0)
+    return accept, refuse
+
+
 def clipped(attitude: float) -> float:
     """Within the scale."""
     return min(MAX_ATTITUDE, max(MIN_ATTITUDE, attitude))
@@ -151,49 +200,79 @@ def has_concerns(dialogue: Dialogue) -> bool:
     return persona is not None and bool(persona.concerns)
 
 
-def features(dialogue: Dialogue, embed: Embedder) -> np.ndarray:
-    """Which way the last persuader turn pulls, (n_features,), in the order of `FEATURES`.
+def features(dialogue: Dialogue, words: Sense, meaning: Sense) -> np.ndarray:
+    """Which way the last persuader turn and those before it pull, (n_features,): `FEATURES`.
 
-    Similarities are cosines. With s_k and w_k those to what settles and worsens concern k:
+    Similarities are cosines, in words and in meaning. With s_k and w_k those to what settles and
+    worsens concern k:
 
     - settles_over_worsens: max s_k - max w_k;
     - settles_some_over_worsens_some: max (s_k - w_k) - max (w_k - s_k);
     - settles_what_was_voiced: s_k - w_k of the concern nearest to the user's last words, or to
       all concerns before the first;
-    - …_when_yielding: the same times one minus stubbornness.
+    - …_when_yielding: the same times one minus stubbornness;
+    - case: settles_some_over_worsens_some, summed over all persuader turns so far;
+    - new: 1, but 0 for a response that was given before.
 
-    What was said before says nothing again: all are damped as the response nears a copy.
+    What was said before says nothing again: all likenesses are damped as a response nears a copy.
 
     Raises:
         UserModelError: if the scenario has no persona with concerns.
     """
-    scenario = dialogue.scenario
-    persona = scenario.persona
+    persona = dialogue.scenario.persona
     if persona is None or not persona.concerns:
-        raise UserModelError(f"scenario {scenario.id!r} has no persona with concerns")
-    responses = [heard_words(turn.response) for turn in dialogue.persuader_turns]
-    words = [one_line(turn.response) for turn in dialogue.persuadee_turns]
+        raise UserModelError(f"scenario {dialogue.scenario.id!r} has no persona with concerns")
     if not dialogue.turns or not isinstance(dialogue.turns[-1], PersuaderTurn):
         raise UserModelError("the last turn of the dialogue is not the persuader's")
-
-    response = embed(responses[-1])
-    earlier = embed.all(responses[:-1]) if len(responses) > 1 else np.zeros((0, len(response)))
-    worries = embed.all([one_line(one.text) for one in persona.concerns])
-    settles = embed.all([one_line(one.settled_by) for one in persona.concerns]) @ response
-    worsens = embed.all([one_line(one.worsened_by) for one in persona.concerns]) @ response
-    last = embed(words[-1]) if words else worries.mean(axis=0)
-    voiced = int((worries @ last).argmax())
-    copied = float((earlier @ response).max(initial=0.0))
-    new = 1.0 - max(0.0, copied - NEAR_COPY) / (1.0 - NEAR_COPY)
-    pulls = new * np.asarray(
-        [
-            settles.max() - worsens.max(),
-            (settles - worsens).max() - (worsens - settles).max(),
-            settles[voiced] - worsens[voiced],
-        ],
-        dtype=np.float64,
+    new = _novelty(words.all([heard_words(turn.response) for turn in dialogue.persuader_turns]))
+    pulls = np.stack(
+        [new[:, None] * _pulls(dialogue, persona, sense) for sense in (words, meaning)]
     )
-    return np.concatenate([pulls, pulls * (1 - persona.stubbornness)])
+    now = pulls[:, -1].ravel()
+    cases = pulls[:, :, _OVERALL].sum(axis=1)
+    return np.concatenate([now, now * (1 - persona.stubbornness), cases, new[-1:]])
+
+
+def case(said: np.ndarray, weights: Sequence[float]) -> np.ndarray:
+    """`Mind.case` with these weights."""
+    leans = said[:, len(PULLS) : len(PULLS) + len(CASE)]
+    return np.asarray(said[:, -1] * np.tanh(_by_row(leans, weights)))
+
+
+def _novelty(responses: np.ndarray) -> np.ndarray:
+    """How little each of these vectors is like an earlier one, (n,), 0 to 1."""
+    likeness = np.tril(responses @ responses.T, -1).max(axis=1, initial=0.0)
+    return np.asarray(1.0 - np.maximum(0.0, likeness - NEAR_COPY) / (1.0 - NEAR_COPY))
+
+
+def _pulls(dialogue: Dialogue, persona: Persona, sense: Sense) -> np.ndarray:
+    """Of each persuader turn the balances between what settles and what worsens, (turns, 3)."""
+    responses = sense.all([heard_words(turn.response) for turn in dialogue.persuader_turns])
+    worries = sense.all([one_line(one.text) for one in persona.concerns])
+    settles = responses @ sense.all([one_line(one.settled_by) for one in persona.concerns]).T
+    worsens = responses @ sense.all([one_line(one.worsened_by) for one in persona.concerns]).T
+    voiced = (_voiced(dialogue, worries, sense) @ worries.T).argmax(axis=1)
+    turns = np.arange(len(responses))
+    return np.stack(
+        [
+            settles.max(axis=1) - worsens.max(axis=1),
+            (settles - worsens).max(axis=1) - (worsens - settles).max(axis=1),
+            (settles - worsens)[turns, voiced],
+        ],
+        axis=1,
+    ).astype(np.float64)
+
+
+def _voiced(dialogue: Dialogue, worries: np.ndarray, sense: Sense) -> np.ndarray:
+    """The user's last words before each persuader turn, as vectors (turns, dimension); before the
+    first words all worries are as near."""
+    last, voiced = worries.mean(axis=0), []
+    for turn in dialogue.turns:
+        if isinstance(turn, PersuaderTurn):
+            voiced.append(last)
+        else:
+            last = sense(one_line(turn.response))
+    return np.stack(voiced)
 
 
 def _by_row(rows: np.ndarray, weights: Sequence[float]) -> np.ndarray:
@@ -215,7 +294,9 @@ def read_mind(folder: Path) -> Mind | None:
     except FileNotFoundError:
         return None
     except (OSError, ValidationError) as error:
-        raise UserModelError(f"cannot read {path}: {error}") from error
+        raise UserModelError(
+            f"cannot read {path}; if an earlier version made it, train it again: {error}"
+        ) from error
     if (mind.features, mind.ending_features) != (FEATURES, ENDING_FEATURES):
         raise UserModelError(
             f"{path} was trained with other features than this version has: train it again"

@@ -18,7 +18,19 @@ from persuade_env.dialogue import (
 from persuade_env.embedding import Embedder
 from persuade_env.errors import UserModelError
 from persuade_env.seeding import derive_seed, generator
-from user_models.mind import Mind, clipped, features, has_concerns
+from persuade_env.turn_format import one_line
+from user_models.ear import heard_words
+from user_models.meaning import Common, Meaning, Sense
+from user_models.mind import (
+    CASE,
+    PULLS,
+    Mind,
+    case,
+    clipped,
+    end_shares,
+    features,
+    has_concerns,
+)
 
 if TYPE_CHECKING:
     from user_models.ear import Ear
@@ -47,10 +59,20 @@ of them is a line of the benchmark's controls."""
 _SILENCE, _SMALL_TALK, _REPETITION, _SCRAMBLED = 0.15, 0.2, 0.15, 0.2
 """How often a fruitless turn is of these kinds; otherwise it is a turn from another scenario."""
 
+_FIRMNESS = 2.0
+"""Of a case: of a typical one the hyperbolic tangent of this."""
+
+_PULL_SCALE, _CASE_SCALE = 3.0, 10.0
+"""How freely pulls and the case itself may count, against each of the hundreds of numbers of the
+craft (1), in one ridge regression."""
+
 _PENALTIES = np.logspace(1, 4, 10)
 """Ridge penalties tried for what the ear hears: hundreds of numbers, of some hundred turns."""
 
 _FOLDS = 5
+
+_SUREST = 2.0
+"""Nats by which a decision may be made likelier, or less likely, than the fit says."""
 
 
 @dataclass(frozen=True)
@@ -94,13 +116,13 @@ def fit_mind(
 ) -> Mind:
     """A mind that moves as the persuadees of `records` did.
 
-    Reasons are a ridge regression without a constant on recorded turns, displeasure another
-    one, of what they leave unexplained, on recorded and fruitless turns; of it only what is
-    below nearly all turns of persuaders who aren't poor counts. A regression predicts
-    means, which vary less than people do: nobody would ever be won or lost. So reasons are
-    stretched until, on scenarios that they were not fitted to, steps spread as the recorded
-    ones do. The decision is a multinomial logistic regression on the attitudes that these steps
-    lead to, so its rates are those of the data.
+    Reasons, case and craft are one ridge regression without a constant on recorded turns, and on
+    fruitless ones, which are to gain nothing by their craft. Displeasure is another one, of what
+    this leaves unexplained; of it only what is below nearly all turns of persuaders who
+    aren't poor counts. A regression predicts means, which vary less than people do: nobody
+    would ever be won or lost. So the first is stretched until, on scenarios that it was not
+    fitted to, steps spread as the recorded ones do. The decision is a multinomial logistic
+    regression on the attitudes that these steps lead to, so its rates are those of the data.
 
     Raises:
         UserModelError: if no dialogue has attitudes and a persona with concerns.
@@ -108,28 +130,34 @@ def fit_mind(
     settings = settings or MindSettings()
     from user_models.ear import Ear as LoadedEar
 
-    embed, ear = embed or Embedder(), ear or LoadedEar.load()
-    real = _recorded(records, embed, ear)
+    ear = ear or LoadedEar.load()
+    common = _common(records, ear)
+    senses = embed or Embedder(), Meaning(ear.meaning, common)
+    real = _recorded(records, senses, ear)
     if len({one.scenario for one in real}) < 2:
         raise UserModelError(
             "a mind is learned from at least two scenarios that have a persona with concerns and "
             "dialogues with attitudes"
         )
-    rows = [*real, *_fruitless_rows(records, settings, seed, embed, ear)]
+    rows = [*real, *_fruitless_rows(records, settings, seed, senses, ear)]
     steps = np.asarray([one.step for one in rows])
     recorded = np.arange(len(rows)) < len(real)
-    reasons, weights = _fit_reasons(rows, recorded)
-    left, hearing_weights, hearing_intercept = _fit_hearing(rows, steps - reasons)
+    argued, argument = _fit_argument(rows, recorded)
+    left, hearing_weights, hearing_intercept = _fit_hearing(rows, steps - argued)
     fine = recorded & ~np.asarray([one.poor for one in rows])
     tolerated = float(np.quantile(left[fine if fine.any() else recorded], settings.touchiness))
     displeasure = np.minimum(0.0, left - tolerated)
 
     felt = steps[recorded]
-    stretch = stretch_to(float(felt.std()), reasons[recorded], displeasure[recorded])
-    unseen = stretch * reasons[recorded] + displeasure[recorded]
+    stretch = stretch_to(float(felt.std()), argued[recorded], displeasure[recorded])
+    unseen = stretch * argued[recorded] + displeasure[recorded]
     classes, coefficients, offsets = _fit_ending(real, unseen)
     return Mind(
-        weights=tuple(float(one) for one in stretch * weights),
+        common=common,
+        weights=tuple(float(one) for one in stretch * argument.weights),
+        case_weights=argument.case_weights,
+        craft_weights=tuple(float(one) for one in stretch * argument.craft_weights),
+        craft_intercept=stretch * argument.craft_intercept,
         hearing_weights=tuple(float(one) for one in hearing_weights),
         hearing_intercept=hearing_intercept - tolerated,
         ending_classes=tuple(classes),
@@ -145,21 +173,80 @@ def fit_mind(
     )
 
 
-def _fit_reasons(rows: Sequence[_Heard], recorded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Out-of-scenario reasons (n,) of all rows, and the weights (n_features,) of the recorded."""
-    from sklearn.linear_model import RidgeCV
+def _common(records: Sequence[ScenarioRecord], ear: Ear) -> Common:
+    """Of what persuaders say in these records and of what is written about concerns."""
+    texts = {
+        heard_words(turn.response)
+        for record in records
+        for recorded in record.dialogues
+        for turn in recorded.turns
+        if isinstance(turn, PersuaderTurn)
+    }
+    for record in records:
+        for recorded in record.dialogues:
+            persona = record.dialogue(recorded).scenario.persona
+            for concern in persona.concerns if persona else ():
+                texts |= {one_line(concern.settled_by), one_line(concern.worsened_by)}
+    return Common.of(np.stack([ear.meaning(text) for text in sorted(texts)]))
 
-    inputs = np.stack([one.features for one in rows])
-    steps = np.asarray([one.step for one in rows])
-    scale = inputs[recorded].std(axis=0) + 1e-9
-    # Not centred, and without a constant: see `user_models.mind`.
-    model = RidgeCV(np.logspace(-1, 4, 20), fit_intercept=False)
+
+@dataclass(frozen=True)
+class _Argument:
+    """Reasons, case and craft; see `Mind`."""
+
+    weights: np.ndarray
+    case_weights: tuple[float, ...]
+    craft_weights: np.ndarray
+    craft_intercept: float
+
+    def steps(self, said: np.ndarray, heard: np.ndarray) -> np.ndarray:
+        """What they do to an attitude, (n,)."""
+        craft = np.maximum(0.0, heard @ self.craft_weights + self.craft_intercept)
+        reasons = said[:, : len(PULLS)] @ self.weights
+        return np.asarray(reasons + case(said, self.case_weights) * craft)
+
+
+def _fit_argument(rows: Sequence[_Heard], recorded: np.ndarray) -> tuple[np.ndarray, _Argument]:
+    """Out-of-scenario steps (n,) of all rows by reasons and case alone, and what is learned."""
+    said = np.stack([one.features for one in rows])
+    heard = np.stack([one.heard for one in rows])
+    steps = np.where(recorded, [one.step for one in rows], 0.0)
     unseen = np.zeros(len(rows))
     for train, test in _folds(rows):
-        seen = train[recorded[train]]
-        unseen[test] = model.fit(inputs[seen] / scale, steps[seen]).predict(inputs[test] / scale)
-    model.fit(inputs[recorded] / scale, steps[recorded])
-    return unseen, model.coef_ / scale
+        argument = _argument(said[train], heard[train], steps[train], recorded[train])
+        unseen[test] = argument.steps(said[test], heard[test])
+    return unseen, _argument(said, heard, steps, recorded)
+
+
+def _argument(
+    said: np.ndarray, heard: np.ndarray, steps: np.ndarray, recorded: np.ndarray
+) -> _Argument:
+    from sklearn.linear_model import RidgeCV
+
+    pulls = said[:, : len(PULLS)]
+    leans = said[recorded, len(PULLS) : len(PULLS) + len(CASE)]
+    spread = leans.std(axis=0)
+    alike = np.divide(
+        1.0, spread, out=np.zeros_like(spread), where=spread > 0
+    )  # senses count alike
+    firmness = _FIRMNESS / ((leans @ alike).std() + 1e-9)
+    case_weights = tuple(float(one) for one in firmness * alike)
+    pull_scale = pulls[recorded].std(axis=0) + 1e-9
+    heard_mean, heard_scale = heard[recorded].mean(axis=0), heard[recorded].std(axis=0) + 1e-9
+    # A fruitless turn's pulls are chance; only its craft is to be told from that of recorded ones.
+    reasons = _PULL_SCALE * np.where(recorded[:, None], pulls, 0.0) / pull_scale
+    craft = np.column_stack([np.full(len(heard), _CASE_SCALE), (heard - heard_mean) / heard_scale])
+    inputs = np.hstack([reasons, case(said, case_weights)[:, None] * craft])
+    # Not centred, and without a constant: see `user_models.mind`.
+    found = RidgeCV(np.logspace(-1, 6, 22), fit_intercept=False).fit(inputs, steps).coef_
+    weights, level, craft_weights = np.split(found, [len(PULLS), len(PULLS) + 1])
+    craft_weights = craft_weights / heard_scale
+    return _Argument(
+        _PULL_SCALE * weights / pull_scale,
+        case_weights,
+        craft_weights,
+        float(_CASE_SCALE * level[0] - heard_mean @ craft_weights),
+    )
 
 
 def _fit_hearing(rows: Sequence[_Heard], left: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
@@ -209,10 +296,47 @@ def _fit_ending(
     if len(ending.classes_) == 2:  # scikit-learn then keeps the second class's scores alone
         coefficients = np.stack([np.zeros_like(coefficients[0]), coefficients[0]])
         offsets = np.asarray([0.0, offsets[0]])
-    return [str(one) for one in ending.classes_], coefficients, offsets
+    classes = [str(one) for one in ending.classes_]
+    inputs = _ending_features(real, steps)
+    for place, name in enumerate(classes):
+        if name != "continue":
+            scores = inputs @ coefficients.T + offsets
+            offsets = offsets.copy()
+            offsets[place] += surer(name, decisions, scores, inputs[:, 0], classes)
+    return classes, coefficients, offsets
 
 
-def _recorded(records: Sequence[ScenarioRecord], embed: Embedder, ear: Ear) -> list[_Heard]:
+def surer(
+    name: str,
+    decisions: Sequence[str],
+    scores: np.ndarray,
+    attitudes: np.ndarray,
+    classes: Sequence[str],
+) -> float:
+    """What to add to a decision's scores (n, n_classes) to get it as often as it is recorded.
+
+    People accept and walk away at attitudes that the mind often doesn't reach, and nobody does
+    where nobody does, so without this ends were a third as many as recorded.
+    """
+    from scipy.optimize import brentq
+
+    own = np.asarray(classes) == name
+    kind = ("accept", "refuse").index(name)
+    recorded = decisions.count(name)
+
+    def surplus(more: float) -> float:
+        shares = end_shares(scores + more * own, attitudes, classes)[kind]
+        return float(shares.sum()) - recorded
+
+    low, high = -_SUREST, _SUREST
+    if surplus(high) <= 0:
+        return high
+    return low if surplus(low) >= 0 else float(brentq(surplus, low, high))
+
+
+def _recorded(
+    records: Sequence[ScenarioRecord], senses: tuple[Sense, Sense], ear: Ear
+) -> list[_Heard]:
     heard = []
     for record in records:
         for recorded in record.dialogues:
@@ -230,7 +354,7 @@ def _recorded(records: Sequence[ScenarioRecord], embed: Embedder, ear: Ear) -> l
                         record.id,
                         recorded.id,
                         recorded.quality == "poor",
-                        features(said, embed),
+                        features(said, *senses),
                         ear([said])[0],
                         turn.attitude - before,
                         turn.decision,
@@ -252,7 +376,7 @@ def _fruitless_rows(
     records: Sequence[ScenarioRecord],
     settings: MindSettings,
     seed: int,
-    embed: Embedder,
+    senses: tuple[Sense, Sense],
     ear: Ear,
 ) -> list[_Heard]:
     spoken = [
@@ -279,7 +403,7 @@ def _fruitless_rows(
                         record.id,
                         recorded.id,
                         recorded.quality == "poor",
-                        features(said, embed),
+                        features(said, *senses),
                         ear([said])[0],
                         settings.fruitless_step,
                         None,

@@ -127,6 +127,13 @@ class Llama:
         hidden = torch.full((count, count), float("-inf"), dtype=self.dtype).triu(1)
         return self._forward(ids[None], positions[None], states, states.length + count, hidden)
 
+    def hidden(self, ids: torch.Tensor) -> torch.Tensor:
+        """The hidden states (m, hidden size) after its layers of a text of ids (m,) by itself."""
+        count = len(ids)
+        later = torch.full((count, count), float("-inf"), dtype=self.dtype).triu(1)
+        positions = torch.arange(count)[None]
+        return self._through_layers(ids[None], positions, self.states(1, count), count, later)[0]
+
     def step(
         self, tokens: torch.Tensor, positions: torch.Tensor, states: States, bias: torch.Tensor
     ) -> torch.Tensor:
@@ -154,7 +161,19 @@ class Llama:
         seen: int,
         bias: torch.Tensor,
     ) -> torch.Tensor:
-        """Logits (rows, vocabulary) after ids (rows, m), which are added to the states.
+        """Logits (rows, vocabulary) after ids (rows, m), which are added to the states."""
+        last = self._through_layers(ids, positions, states, seen, bias)[:, -1]
+        return last if self._head is None else self._head(self._normed(last, self._norm))
+
+    def _through_layers(
+        self,
+        ids: torch.Tensor,
+        positions: torch.Tensor,
+        states: States,
+        seen: int,
+        bias: torch.Tensor,
+    ) -> torch.Tensor:
+        """Hidden states (rows, m, hidden size) of ids (rows, m), which are added to the states.
 
         `bias` is added to the last of the `seen` positions' scores, as many as it has columns.
         """
@@ -178,8 +197,7 @@ class Llama:
             gate, up = layer.gate_up(self._normed(x, layer.mlp_norm)).chunk(2, dim=-1)
             x = x + layer.down(F.silu(gate) * up)
         states.length = end
-        last = x[:, -1]
-        return last if self._head is None else self._head(self._normed(last, self._norm))
+        return x
 
     def _attend(
         self, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, bias: torch.Tensor

@@ -11,17 +11,22 @@ from persuade_env.embedding import Embedder
 from persuade_env.errors import UserModelError
 from persuade_env.protocols import persuader_view
 from persuade_env.scenarios import load_corpus
-from tests.helpers import felt, scenario
-from user_models.mind import FEATURES, FILE, LARGEST_STEP, Mind, features, read_mind
-from user_models.mind_training import MindSettings, fit_mind, stretch_to
+from tests.helpers import Deaf, felt, scenario
+from user_models.meaning import Common, Meaning
+from user_models.mind import (
+    FEATURES,
+    FILE,
+    LARGEST_STEP,
+    PULLS,
+    Mind,
+    end_shares,
+    features,
+    read_mind,
+)
+from user_models.mind_training import MindSettings, fit_mind, stretch_to, surer
 from user_models.mirror import mirrored
 
 EMBED = Embedder()
-
-
-def deaf(dialogues):
-    """An ear that hears the same in everything."""
-    return np.ones((len(dialogues), 1))
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +35,15 @@ def unseen():
 
 
 @pytest.fixture(scope="module")
-def step(mind, ear):
+def said(mind, ear):
+    meaning = Meaning(ear.meaning, mind.common)
+    return lambda dialogue: features(dialogue, EMBED, meaning)
+
+
+@pytest.fixture(scope="module")
+def step(mind, ear, said):
     def one_step(dialogue):
-        return float(mind.step(features(dialogue, EMBED)[None], ear([dialogue]))[0])
+        return float(mind.step(said(dialogue)[None], ear([dialogue]))[0])
 
     return one_step
 
@@ -108,15 +119,15 @@ def test_stubbornness_damps_a_good_reason(step, unseen):
     assert moved(1.0) < moved(0.5) < moved(0.0)
 
 
-def test_it_hears_what_is_said_and_nothing_else(mind, ear, step):
+def test_it_hears_what_is_said_and_nothing_else(mind, ear, said, step):
     plain = Dialogue(scenario=scenario()).extended(PersuaderTurn(response="I'll lend you a tent."))
     loaded = Dialogue(scenario=scenario()).extended(
         PersuaderTurn(analysis="he has no tent", strategy="gift", response="I'll lend you a tent.")
     )
-    assert np.array_equal(features(plain, EMBED), features(loaded, EMBED))
-    said = [after_attitude(attitude) for attitude in (2.0, 5.0)]
-    assert step(said[0]) == step(said[1])
-    (low, _), (high, _) = mind.hear(said, [0, 0], EMBED, ear)
+    assert np.array_equal(said(plain), said(loaded))
+    felt_before = [after_attitude(attitude) for attitude in (2.0, 5.0)]
+    assert step(felt_before[0]) == step(felt_before[1])
+    (low, _), (high, _) = mind.hear(felt_before, [0, 0], EMBED, ear)
     assert high - low == pytest.approx(3.0)
 
 
@@ -158,14 +169,40 @@ def test_a_step_is_the_same_to_the_bit_at_any_width(mind):
         assert np.array_equal(mind.step(reasons[:width], heard[:width]), together[:width])
 
 
-def test_reasons_for_a_goal_are_reasons_against_its_negation(mind, unseen):
+def test_what_is_said_for_a_goal_is_said_against_its_negation(mind, said, unseen):
     for record in unseen:
         for recorded in record.dialogues:
-            said = record.dialogue(recorded, until=3)
-            turned = Dialogue(scenario=mirrored(said.scenario), turns=said.turns)
-            for one, other in zip(features(said, EMBED), features(turned, EMBED), strict=True):
-                assert one == pytest.approx(-other, abs=1e-12)
-    assert mind.reasons(np.zeros((1, len(FEATURES))))[0] == 0.0
+            told = record.dialogue(recorded, until=3)
+            turned = Dialogue(scenario=mirrored(told.scenario), turns=told.turns)
+            one, other = said(told), said(turned)
+            np.testing.assert_allclose(one[:-1], -other[:-1], atol=1e-12)
+            assert one[-1] == other[-1]
+            assert mind.case(one[None])[0] == pytest.approx(-mind.case(other[None])[0])
+    nothing = np.zeros((1, len(FEATURES)))
+    assert mind.reasons(nothing)[0] == mind.case(nothing)[0] == 0.0
+
+
+def test_words_that_are_well_put_are_worth_nothing_without_a_case(mind, ear, said, unseen):
+    heard = ear([r.dialogue(d, until=3) for r in unseen for d in r.dialogues])
+    assert mind.craft(heard).min() >= 0.0
+    assert mind.craft(heard).max() > 0.2
+    features_of_nobody = np.zeros((len(heard), len(FEATURES)))
+    features_of_nobody[:, -1] = 1.0
+    assert mind.step(features_of_nobody, heard).max() <= 0.0
+
+
+def test_a_case_is_made_turn_by_turn_and_a_copy_adds_nothing(mind, said, unseen):
+    for record in unseen[:5]:
+        helps, hurts = record.persona.concerns[0].settled_by, record.persona.concerns[0].worsened_by
+        well, badly = said(after(record, helps)), said(after(record, hurts))
+        assert mind.case(well[None])[0] > 0 > mind.case(badly[None])[0]
+        names = ["case_by_words", "case_by_meaning"]
+        at = [FEATURES.index(name) for name in names]
+        both = said(after(record, helps, hurts))
+        np.testing.assert_allclose(both[at], well[at] + badly[at], atol=1e-6)
+        again = said(after(record, helps, helps))
+        assert mind.case(again[None])[0] == pytest.approx(0.0, abs=1e-4)
+        np.testing.assert_allclose(again[at], well[at], atol=1e-4)
 
 
 def test_how_it_is_said_can_only_cost(mind, ear, unseen):
@@ -206,9 +243,11 @@ def test_decisions_are_drawn_at_the_rate_that_is_meant(mind, ear, step, unseen):
 
 def test_known_weights_are_found_again():
     """Attitudes made by a known rule, in place of the recorded ones."""
-    truth = dict.fromkeys(FEATURES, 0.0)
-    truth |= {"settles_over_worsens": 2.0, "settles_what_was_voiced": 1.0}
+    truth = dict.fromkeys(PULLS, 0.0)
+    truth |= {"settles_over_worsens_by_words": 2.0, "settles_what_was_voiced_by_words": 1.0}
     weights = np.asarray(list(truth.values()))
+    deaf = Deaf()
+    meaning = Meaning(deaf.meaning, Common(mean=(0.0,), directions=()))
     records = []
     for record in load_corpus("train"):
         dialogues = []
@@ -217,11 +256,11 @@ def test_known_weights_are_found_again():
             turns, attitude = list(recorded.turns), met.initial_attitude
             for place in range(1, len(turns), 2):
                 said = Dialogue.model_construct(scenario=met, turns=tuple(recorded.turns[:place]))
-                attitude += float(features(said, EMBED) @ weights)
+                attitude += float(features(said, EMBED, meaning)[: len(PULLS)] @ weights)
                 turns[place] = turns[place].model_copy(update={"attitude": attitude})
             dialogues.append(recorded.model_copy(update={"turns": tuple(turns)}))
         records.append(record.model_copy(update={"dialogues": tuple(dialogues)}))
-    mind = fit_mind(records, 0, settings=MindSettings(fruitless_share=0.0), embed=EMBED, ear=deaf)
+    mind = fit_mind(records, 0, settings=MindSettings(fruitless_share=0.0), embed=EMBED, ear=Deaf())
     assert mind.fit["step_correlation"] > 0.98
     assert mind.fit["stretch"] == pytest.approx(1.0, abs=0.05)
 
@@ -243,10 +282,10 @@ def test_a_mind_is_read_back_and_an_old_one_is_refused(mind, tmp_path):
 def test_two_scenarios_are_needed_and_a_missing_kind_of_ending_is_fine():
     records = load_corpus("train")
     with pytest.raises(UserModelError, match="at least two scenarios"):
-        fit_mind(records[:1], seed=0, embed=EMBED, ear=deaf)
+        fit_mind(records[:1], seed=0, embed=EMBED, ear=Deaf())
     friendly = [r.model_copy(update={"dialogues": r.dialogues[:1]}) for r in records[:8]]
     friendly = [r for r in friendly if r.dialogues[0].turns[-1].decision is Decision.ACCEPT]
-    mind = fit_mind(friendly, seed=0, embed=EMBED, ear=deaf)
+    mind = fit_mind(friendly, seed=0, embed=EMBED, ear=Deaf())
     assert isinstance(mind, Mind)
     assert set(mind.ending_classes) == {"accept", "continue"}
     assert mind.end_probabilities(1.0, -1.0, 0.5, 3)[Decision.REFUSE] == 0
@@ -261,3 +300,17 @@ def test_reasons_are_stretched_until_steps_spread_as_people_s_do():
         assert np.std(stretch * reasons + displeasure) == pytest.approx(spread)
     assert stretch_to(0.01, reasons, displeasure) == 1.0
     assert stretch_to(1.0, np.zeros(400), displeasure) == 1.0
+
+
+def test_decisions_come_as_often_as_they_are_recorded_where_they_can():
+    rng = np.random.default_rng(2)
+    classes = ("accept", "continue", "refuse")
+    attitudes = rng.uniform(1, 7, 600)
+    scores = np.column_stack([attitudes - 4, np.full(600, 3.0), 4 - attitudes])
+    for name, kind, times in (("accept", 0, 60), ("refuse", 1, 20)):
+        more = surer(name, [name] * times, scores, attitudes, classes)
+        shifted = scores + more * (np.asarray(classes) == name)
+        assert end_shares(shifted, attitudes, classes)[kind].sum() == pytest.approx(times)
+    # More than all who may: as sure as is allowed, and no surer.
+    assert surer("accept", ["accept"] * 600, scores, attitudes, classes) == 2.0
+    assert surer("refuse", [], scores, attitudes, classes) == -2.0

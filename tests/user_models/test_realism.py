@@ -1,6 +1,5 @@
 """The probes ask at the right places, and carry what a user model felt."""
 
-import numpy as np
 import pytest
 
 from persuade_env.dialogue import (
@@ -12,10 +11,11 @@ from persuade_env.dialogue import (
 )
 from persuade_env.embedding import Embedder
 from persuade_env.protocols import UserReply
-from tests.helpers import FAILURE, felt, scenario
+from tests.helpers import FAILURE, Deaf, felt, scenario
 from user_models.concerns import ConcernsUser
 from user_models.learned import LearnedUser
-from user_models.mind import FEATURES, Mind
+from user_models.meaning import Common
+from user_models.mind import PULLS, Mind
 from user_models.realism import MindUser, followed, forced_replies, without_words
 
 
@@ -103,13 +103,14 @@ def test_along_a_dialogue_the_attitude_is_the_users_own_and_the_words_the_person
     assert long.words == "Hello. Where to? No tent."
 
 
-def deaf(dialogues):
-    """An ear that hears nothing."""
-    return np.zeros((len(dialogues), 1))
-
+DEAF = Deaf(0.0)
 
 MIND = Mind(
-    weights=tuple(2.0 if name == "settles_over_worsens" else 0.0 for name in FEATURES),
+    common=Common(mean=(0.0,), directions=()),
+    weights=tuple(2.0 if name == "settles_over_worsens_by_words" else 0.0 for name in PULLS),
+    case_weights=(0.0, 0.0),
+    craft_weights=(0.0,),
+    craft_intercept=0.0,
     hearing_weights=(0.0,),
     hearing_intercept=-0.2,
     ending_classes=("accept", "continue", "refuse"),
@@ -121,15 +122,15 @@ MIND = Mind(
 def test_a_mind_decides_as_it_hears_and_says_that_it_knows_no_mind():
     said = LONG.dialogue(LONG.dialogues[0], until=2)
     bare = said.model_copy(update={"scenario": scenario(concerns=())})
-    first, second = MindUser(MIND, deaf).reply([bare, said], [1, 7])
+    first, second = MindUser(MIND, DEAF).reply([bare, said], [1, 7])
     assert first.error is not None
-    ((attitude, decision),) = MIND.hear([said], [7], Embedder(), deaf)
+    ((attitude, decision),) = MIND.hear([said], [7], Embedder(), DEAF)
     assert (second.turn.attitude, second.turn.decision) == (attitude, decision)
 
 
 def test_only_a_learned_users_mind_may_go_without_words():
     learned = object.__new__(LearnedUser)  # no language model is asked here
-    learned.mind, learned.ear = MIND, deaf
+    learned.mind, learned.ear = MIND, DEAF
     spared = without_words(learned, [LONG])
     assert isinstance(spared, MindUser)
     assert spared.mind is MIND
@@ -141,6 +142,6 @@ def test_only_a_learned_users_mind_may_go_without_words():
     assert without_words(other, [LONG]) is other
 
 
-@pytest.mark.parametrize("user", [ConcernsUser(), MindUser(MIND, deaf)])
+@pytest.mark.parametrize("user", [ConcernsUser(), MindUser(MIND, DEAF)])
 def test_the_same_seed_gives_the_same_course(user):
     assert followed(user, [LONG, SHORT], 3) == followed(user, [LONG, SHORT], 3)

@@ -69,6 +69,19 @@ def test_pieces_and_steps_give_transformers_logits(kind):
             torch.testing.assert_close(found[row], expected, atol=2e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("depth", [1, 3])
+@torch.inference_mode()
+def test_hidden_states_after_its_layers_are_transformers(depth):
+    model = random_model("llama" if depth == 1 else "qwen2")
+    text = torch.randint(97, (7,))
+    # The last entry of transformers' hidden states is normed, so layers are left out instead.
+    layers = model.model.layers
+    found = Llama(model, depth).hidden(text)
+    model.model.layers, model.model.norm = layers[:depth], torch.nn.Identity()
+    expected = model.model(text[None], use_cache=False).last_hidden_state[0]
+    torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-4)
+
+
 def test_what_it_does_not_compute_is_left_to_transformers():
     assert not Llama.supports(random_model("mistral", sliding_window=4))
     assert not Llama.supports(random_model("qwen2", use_sliding_window=True, sliding_window=4))
