@@ -23,7 +23,8 @@ from user_models.mind import (
     features,
     read_mind,
 )
-from user_models.mind_training import MindSettings, fit_mind, stretch_to, surer
+from user_models.mind_ending import surer
+from user_models.mind_training import MindSettings, fit_mind, stretch_to
 from user_models.mirror import mirrored
 
 EMBED = Embedder()
