@@ -30,10 +30,17 @@ COMMAND = [sys.executable, "-c", "from experiments.cli import main; main()"]
 RESULTS = ("benchmark/results.json", "benchmark/results.parquet", "preferences/preferences.jsonl")
 
 
-def start(folder: Path, *more: str) -> subprocess.Popen:
+# Whoever starts the tests in the background lets them, and what they start, ignore Ctrl-C.
+LISTENING = [
+    *COMMAND[:2],
+    f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); {COMMAND[2]}",
+]
+
+
+def start(folder: Path, *more: str, command: list[str] = COMMAND) -> subprocess.Popen:
     arguments = ["run", "--preset", "smoke", "--out", str(folder), *more]
     return subprocess.Popen(
-        [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
 
 
@@ -92,7 +99,7 @@ def test_killed_again_and_again_it_ends_with_the_same_results(undisturbed, tmp_p
 
 
 def test_ctrl_c_is_one_clear_line(tmp_path):
-    process = start(tmp_path / "smoke")
+    process = start(tmp_path / "smoke", command=LISTENING)
     while not (tmp_path / "smoke" / "user-model" / "begun.json").exists():
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
