@@ -28,7 +28,7 @@ def keep_few_kernels() -> None:
     """Lets PyTorch keep 64 compiled CPU kernels rather than 1,024; call it before it is loaded.
 
     Every length of a text is a kernel of its own for each kind of matrix product, 2 MB with its
-    scratch memory, and few lengths come back soon: a dialogue's benchmark held 1.2 GB of them
+    scratch memory, and few lengths come back soon: a dialogue's benchmark held 0.8 GB of them
     and was no faster for it (`docs/performance.md`). What the environment says goes first.
     """
     for name in ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY"):
