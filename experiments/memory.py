@@ -1,4 +1,4 @@
-"""How the process deals with memory. Only glibc has these calls, elsewhere they do nothing."""
+"""How the process deals with memory. What is asked of libc only glibc has; elsewhere it is left."""
 
 from __future__ import annotations
 

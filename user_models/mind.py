@@ -73,17 +73,14 @@ ENDING_FEATURES = ("attitude", "step", "stubbornness", "turn")
 """What the decision depends on: the attitude after the step, the step, and the turn's number."""
 
 
-class Mind(BaseModel):
-    """Linear models of each part and of the decision. See `user_models.mind_training`.
+class Argument(BaseModel):
+    """Reasons and case: what is said, and what that does to an attitude.
 
     All weights are for features as they come, not standardised.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    features: tuple[str, ...] = FEATURES
-    common: Common
-    """What texts share to the ear, whatever they mean."""
     weights: tuple[float, ...]
     """Of `PULLS`."""
     case_weights: tuple[float, ...]
@@ -91,6 +88,42 @@ class Mind(BaseModel):
     craft_weights: tuple[float, ...]
     """How well a turn is put, by what the ear hears."""
     craft_intercept: float
+
+    def steps(self, said: np.ndarray, heard: np.ndarray) -> np.ndarray:
+        """The change of attitude, (n,); see `Mind.step` for the arguments."""
+        return self.reasons(said) + self.case(said) * self.craft(heard)
+
+    def reasons(self, said: np.ndarray) -> np.ndarray:
+        """What the reasons alone do, (n,)."""
+        return _by_row(said[:, : len(PULLS)], self.weights)
+
+    def case(self, said: np.ndarray) -> np.ndarray:
+        """Which way the persuader has argued so far, (n,), -1 to 1; 0 if this turn adds nothing."""
+        return case(said, self.case_weights)
+
+    def craft(self, heard: np.ndarray) -> np.ndarray:
+        """What a case gains by how this turn is put, (n,), at least 0."""
+        return np.maximum(0.0, _by_row(heard, self.craft_weights) + self.craft_intercept)
+
+    def stretched(self, times: float) -> Argument:
+        """The same, its steps that many times as large."""
+        return Argument(
+            weights=tuple(times * one for one in self.weights),
+            case_weights=self.case_weights,
+            craft_weights=tuple(times * one for one in self.craft_weights),
+            craft_intercept=times * self.craft_intercept,
+        )
+
+
+class Mind(BaseModel):
+    """Linear models of each part and of the decision. See `user_models.mind_training`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    features: tuple[str, ...] = FEATURES
+    common: Common
+    """What texts share to the ear, whatever they mean."""
+    argument: Argument
     hearing_weights: tuple[float, ...]
     """For what the ear hears, as many as the language model's hidden states are wide."""
     hearing_intercept: float
@@ -109,21 +142,8 @@ class Mind(BaseModel):
             said: `features`, (n, n_features).
             heard: what the ear makes of the same turns, (n, hidden size).
         """
-        argued = self.reasons(said) + self.case(said) * self.craft(heard)
-        steps = argued + self.displeasure(heard)
+        steps = self.argument.steps(said, heard) + self.displeasure(heard)
         return np.asarray(np.clip(steps, -LARGEST_STEP, LARGEST_STEP))
-
-    def reasons(self, said: np.ndarray) -> np.ndarray:
-        """What the reasons alone do, (n,)."""
-        return _by_row(said[:, : len(PULLS)], self.weights)
-
-    def case(self, said: np.ndarray) -> np.ndarray:
-        """Which way the persuader has argued so far, (n,), -1 to 1; 0 if this turn adds nothing."""
-        return case(said, self.case_weights)
-
-    def craft(self, heard: np.ndarray) -> np.ndarray:
-        """What a case gains by how this turn is put, (n,), at least 0."""
-        return np.maximum(0.0, _by_row(heard, self.craft_weights) + self.craft_intercept)
 
     def displeasure(self, heard: np.ndarray) -> np.ndarray:
         """What it costs to be talked to like this, (n,), at most 0."""
@@ -234,7 +254,7 @@ def features(dialogue: Dialogue, words: Sense, meaning: Sense) -> np.ndarray:
 
 
 def case(said: np.ndarray, weights: Sequence[float]) -> np.ndarray:
-    """`Mind.case` with these weights."""
+    """`Argument.case` with these weights."""
     leans = said[:, len(PULLS) : len(PULLS) + len(CASE)]
     return np.asarray(said[:, -1] * np.tanh(_by_row(leans, weights)))
 

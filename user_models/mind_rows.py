@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,14 +12,13 @@ from persuade_env.dialogue import (
     Dialogue,
     PersuadeeTurn,
     PersuaderTurn,
+    RecordedDialogue,
     ScenarioRecord,
 )
 from persuade_env.seeding import derive_seed, generator
+from user_models.ear import Ear
 from user_models.meaning import Sense
 from user_models.mind import features, has_concerns
-
-if TYPE_CHECKING:
-    from user_models.ear import Ear
 
 _IDLE = (
     "You have such good taste, it shows in everything you do.",
@@ -60,8 +58,8 @@ class MindRow:
     step: float
     decision: Decision | None
     """None for a made-up fruitless turn, after which nobody was recorded to decide."""
-    initial_attitude: float = 0.0
-    stubbornness: float = 0.0
+    initial_attitude: float
+    stubbornness: float
 
 
 def recorded_rows(
@@ -74,25 +72,15 @@ def recorded_rows(
             whole = record.dialogue(recorded)
             if not has_concerns(whole):
                 continue
-            persona = whole.scenario.persona
             before = whole.scenario.initial_attitude
             for place, turn in enumerate(whole.turns):
                 if not isinstance(turn, PersuadeeTurn) or turn.attitude is None or not place:
                     continue
                 said = _until(whole, place)
-                heard.append(
-                    MindRow(
-                        record.id,
-                        recorded.id,
-                        recorded.quality == "poor",
-                        features(said, *senses),
-                        ear([said])[0],
-                        turn.attitude - before,
-                        turn.decision,
-                        whole.scenario.initial_attitude,
-                        persona.stubbornness if persona else 0.5,
-                    )
+                row = _row(
+                    record, recorded, said, turn.attitude - before, turn.decision, senses, ear
                 )
+                heard.append(row)
                 before = turn.attitude
     return heard
 
@@ -128,18 +116,31 @@ def fruitless_rows(
                 if rng.random() >= share:
                     continue
                 said = _until(whole, place, _fruitless(whole.turns[:place], foreign, rng))
-                made_up.append(
-                    MindRow(
-                        record.id,
-                        recorded.id,
-                        recorded.quality == "poor",
-                        features(said, *senses),
-                        ear([said])[0],
-                        step,
-                        None,
-                    )
-                )
+                made_up.append(_row(record, recorded, said, step, None, senses, ear))
     return made_up
+
+
+def _row(
+    record: ScenarioRecord,
+    recorded: RecordedDialogue,
+    said: Dialogue,
+    step: float,
+    decision: Decision | None,
+    senses: tuple[Sense, Sense],
+    ear: Ear,
+) -> MindRow:
+    persona = said.scenario.persona
+    return MindRow(
+        scenario=record.id,
+        dialogue=recorded.id,
+        poor=recorded.quality == "poor",
+        features=features(said, *senses),
+        heard=ear([said])[0],
+        step=step,
+        decision=decision,
+        initial_attitude=said.scenario.initial_attitude,
+        stubbornness=persona.stubbornness if persona else 0.5,
+    )
 
 
 def _until(dialogue: Dialogue, place: int, last: PersuaderTurn | None = None) -> Dialogue:

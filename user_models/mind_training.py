@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,14 +11,11 @@ from persuade_env.dialogue import PersuaderTurn, ScenarioRecord
 from persuade_env.embedding import Embedder
 from persuade_env.errors import UserModelError
 from persuade_env.turn_format import one_line
-from user_models.ear import heard_words
+from user_models.ear import Ear, heard_words
 from user_models.meaning import Common, Meaning
-from user_models.mind import CASE, PULLS, Mind, case
+from user_models.mind import CASE, PULLS, Argument, Mind, case
 from user_models.mind_ending import fit_ending
 from user_models.mind_rows import MindRow, fruitless_rows, recorded_rows
-
-if TYPE_CHECKING:
-    from user_models.ear import Ear
 
 _FIRMNESS = 2.0
 """Of a case: of a typical one the hyperbolic tangent of this."""
@@ -70,9 +66,7 @@ def fit_mind(
         UserModelError: if no dialogue has attitudes and a persona with concerns.
     """
     settings = settings or MindSettings()
-    from user_models.ear import Ear as LoadedEar
-
-    ear = ear or LoadedEar.load()
+    ear = ear or Ear.load()
     common = _common(records, ear)
     senses = embed or Embedder(), Meaning(ear.meaning, common)
     real = recorded_rows(records, senses, ear)
@@ -97,10 +91,7 @@ def fit_mind(
     classes, coefficients, offsets = fit_ending(real, unseen)
     return Mind(
         common=common,
-        weights=tuple(float(one) for one in stretch * argument.weights),
-        case_weights=argument.case_weights,
-        craft_weights=tuple(float(one) for one in stretch * argument.craft_weights),
-        craft_intercept=stretch * argument.craft_intercept,
+        argument=argument.stretched(stretch),
         hearing_weights=tuple(float(one) for one in hearing_weights),
         hearing_intercept=hearing_intercept - tolerated,
         ending_classes=tuple(classes),
@@ -133,23 +124,7 @@ def _common(records: Sequence[ScenarioRecord], ear: Ear) -> Common:
     return Common.of(np.stack([ear.meaning(text) for text in sorted(texts)]))
 
 
-@dataclass(frozen=True)
-class _Argument:
-    """Reasons, case and craft; see `Mind`."""
-
-    weights: np.ndarray
-    case_weights: tuple[float, ...]
-    craft_weights: np.ndarray
-    craft_intercept: float
-
-    def steps(self, said: np.ndarray, heard: np.ndarray) -> np.ndarray:
-        """What they do to an attitude, (n,)."""
-        craft = np.maximum(0.0, heard @ self.craft_weights + self.craft_intercept)
-        reasons = said[:, : len(PULLS)] @ self.weights
-        return np.asarray(reasons + case(said, self.case_weights) * craft)
-
-
-def _fit_argument(rows: Sequence[MindRow], recorded: np.ndarray) -> tuple[np.ndarray, _Argument]:
+def _fit_argument(rows: Sequence[MindRow], recorded: np.ndarray) -> tuple[np.ndarray, Argument]:
     """Out-of-scenario steps (n,) of all rows by reasons and case alone, and what is learned."""
     said = np.stack([one.features for one in rows])
     heard = np.stack([one.heard for one in rows])
@@ -163,7 +138,7 @@ def _fit_argument(rows: Sequence[MindRow], recorded: np.ndarray) -> tuple[np.nda
 
 def _argument(
     said: np.ndarray, heard: np.ndarray, steps: np.ndarray, recorded: np.ndarray
-) -> _Argument:
+) -> Argument:
     from sklearn.linear_model import RidgeCV
 
     pulls = said[:, : len(PULLS)]
@@ -183,11 +158,11 @@ def _argument(
     found = RidgeCV(np.logspace(-1, 6, 22), fit_intercept=False).fit(inputs, steps).coef_
     weights, level, craft_weights = np.split(found, [len(PULLS), len(PULLS) + 1])
     craft_weights = craft_weights / heard_scale
-    return _Argument(
-        _PULL_SCALE * weights / pull_scale,
-        case_weights,
-        craft_weights,
-        float(_CASE_SCALE * level[0] - heard_mean @ craft_weights),
+    return Argument(
+        weights=tuple(float(one) for one in _PULL_SCALE * weights / pull_scale),
+        case_weights=case_weights,
+        craft_weights=tuple(float(one) for one in craft_weights),
+        craft_intercept=float(_CASE_SCALE * level[0] - heard_mean @ craft_weights),
     )
 
 

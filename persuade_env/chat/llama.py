@@ -121,18 +121,21 @@ class Llama:
 
     def read(self, ids: torch.Tensor, states: States) -> torch.Tensor:
         """Goes on with one row: ids (m,) after what `states` hold; logits (1, vocabulary)."""
-        count = len(ids)
-        positions = torch.arange(states.length, states.length + count)
-        # Each token sees all that was before, and of the new ones those up to itself.
-        hidden = torch.full((count, count), float("-inf"), dtype=self.dtype).triu(1)
-        return self._forward(ids[None], positions[None], states, states.length + count, hidden)
+        return self._forward(*self._after(ids, states))
 
     def hidden(self, ids: torch.Tensor) -> torch.Tensor:
         """The hidden states (m, hidden size) after its layers of a text of ids (m,) by itself."""
+        return self._through_layers(*self._after(ids, self.states(1, len(ids))))[0]
+
+    def _after(
+        self, ids: torch.Tensor, states: States
+    ) -> tuple[torch.Tensor, torch.Tensor, States, int, torch.Tensor]:
+        """The arguments of `_through_layers` for ids (m,) after what one row's `states` hold."""
         count = len(ids)
+        positions = torch.arange(states.length, states.length + count)
+        # Each token sees all that was before, and of the new ones those up to itself.
         later = torch.full((count, count), float("-inf"), dtype=self.dtype).triu(1)
-        positions = torch.arange(count)[None]
-        return self._through_layers(ids[None], positions, self.states(1, count), count, later)[0]
+        return ids[None], positions[None], states, states.length + count, later
 
     def step(
         self, tokens: torch.Tensor, positions: torch.Tensor, states: States, bias: torch.Tensor

@@ -178,15 +178,17 @@ def test_what_is_said_for_a_goal_is_said_against_its_negation(mind, said, unseen
             one, other = said(told), said(turned)
             np.testing.assert_allclose(one[:-1], -other[:-1], atol=1e-12)
             assert one[-1] == other[-1]
-            assert mind.case(one[None])[0] == pytest.approx(-mind.case(other[None])[0])
+            assert mind.argument.case(one[None])[0] == pytest.approx(
+                -mind.argument.case(other[None])[0]
+            )
     nothing = np.zeros((1, len(FEATURES)))
-    assert mind.reasons(nothing)[0] == mind.case(nothing)[0] == 0.0
+    assert mind.argument.reasons(nothing)[0] == mind.argument.case(nothing)[0] == 0.0
 
 
 def test_words_that_are_well_put_are_worth_nothing_without_a_case(mind, ear, said, unseen):
     heard = ear([r.dialogue(d, until=3) for r in unseen for d in r.dialogues])
-    assert mind.craft(heard).min() >= 0.0
-    assert mind.craft(heard).max() > 0.2
+    assert mind.argument.craft(heard).min() >= 0.0
+    assert mind.argument.craft(heard).max() > 0.2
     features_of_nobody = np.zeros((len(heard), len(FEATURES)))
     features_of_nobody[:, -1] = 1.0
     assert mind.step(features_of_nobody, heard).max() <= 0.0
@@ -196,13 +198,13 @@ def test_a_case_is_made_turn_by_turn_and_a_copy_adds_nothing(mind, said, unseen)
     for record in unseen[:5]:
         helps, hurts = record.persona.concerns[0].settled_by, record.persona.concerns[0].worsened_by
         well, badly = said(after(record, helps)), said(after(record, hurts))
-        assert mind.case(well[None])[0] > 0 > mind.case(badly[None])[0]
+        assert mind.argument.case(well[None])[0] > 0 > mind.argument.case(badly[None])[0]
         names = ["case_by_words", "case_by_meaning"]
         at = [FEATURES.index(name) for name in names]
         both = said(after(record, helps, hurts))
         np.testing.assert_allclose(both[at], well[at] + badly[at], atol=1e-6)
         again = said(after(record, helps, helps))
-        assert mind.case(again[None])[0] == pytest.approx(0.0, abs=1e-4)
+        assert mind.argument.case(again[None])[0] == pytest.approx(0.0, abs=1e-4)
         np.testing.assert_allclose(again[at], well[at], atol=1e-4)
 
 

@@ -15,7 +15,7 @@ from tests.helpers import FAILURE, Deaf, felt, scenario
 from user_models.concerns import ConcernsUser
 from user_models.learned import LearnedUser
 from user_models.meaning import Common
-from user_models.mind import PULLS, Mind
+from user_models.mind import PULLS, Argument, Mind
 from user_models.realism import MindUser, followed, forced_replies, without_words
 
 
@@ -107,10 +107,12 @@ DEAF = Deaf(0.0)
 
 MIND = Mind(
     common=Common(mean=(0.0,), directions=()),
-    weights=tuple(2.0 if name == "settles_over_worsens_by_words" else 0.0 for name in PULLS),
-    case_weights=(0.0, 0.0),
-    craft_weights=(0.0,),
-    craft_intercept=0.0,
+    argument=Argument(
+        weights=tuple(2.0 if name == "settles_over_worsens_by_words" else 0.0 for name in PULLS),
+        case_weights=(0.0, 0.0),
+        craft_weights=(0.0,),
+        craft_intercept=0.0,
+    ),
     hearing_weights=(0.0,),
     hearing_intercept=-0.2,
     ending_classes=("accept", "continue", "refuse"),
