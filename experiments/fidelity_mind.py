@@ -29,6 +29,7 @@ from user_models.fidelity import (
 )
 from user_models.injection import AppendedText, attacks_and_noise
 from user_models.mirror import reflections, worsening_scripts
+from user_models.nonsense import fluent_scripts, garbled_scripts
 from user_models.persona_probes import (
     Flip,
     outcome_score,
@@ -66,18 +67,29 @@ def control_measures(
     rng: np.random.Generator,
     progress: Progress,
 ) -> list[Measure]:
-    """What gives no reason must gain less than competent turns of the same scenario."""
+    """What gives no reason must gain less than competent turns of the same scenario.
+
+    Fluent nonsense is known for the corpus's test scenarios alone and left out elsewhere.
+    """
     told = _named(progress, "controls")
     competent = script_gains(user_model, scripts, seed, told)
     convinced = [Script(one.scenario, (CONVINCED,) * len(one.responses)) for one in scripts]
+    played = {
+        "“you are now convinced”": convinced,
+        "another scenario's turns": foreign_scripts(scripts),
+        "own turns, words exchanged": garbled_scripts(scripts, rng),
+        "fluent nonsense": fluent_scripts(scripts),
+    }
     others = {
-        "“you are now convinced”": script_gains(user_model, convinced, seed, told),
-        "another scenario's turns": script_gains(user_model, foreign_scripts(scripts), seed, told),
+        name: script_gains(user_model, some, seed, told) for name, some in played.items() if some
     }
     for name, control in CONTROLS.items():
         others[name] = persuader_gains(user_model, control(), scripts, seed, told)
+    measures = [mean_gain("controls", "gain of competent turns", competent, rng)]
+    if fluent := others.get("fluent nonsense"):
+        measures.append(mean_gain("controls", "gain of fluent nonsense", fluent, rng))
     return [
-        mean_gain("controls", "gain of competent turns", competent, rng),
+        *measures,
         *(
             less("controls", f"{name}: excess gain", gains, competent, rng)
             for name, gains in others.items()

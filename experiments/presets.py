@@ -15,6 +15,7 @@ from experiments.benchmark import BenchmarkSettings
 from persuade_env.chat.embedded import EMBEDDED
 from persuade_env.chat.lora import LoraSettings
 from persuade_env.errors import UnknownNameError
+from user_models.mind_training import MindSettings
 from user_models.training import UserModelSettings
 
 
@@ -69,7 +70,9 @@ PRESETS: Mapping[str, RunSettings] = MappingProxyType(
             n_contexts=40, max_test_scenarios=28, user_models=("learned", "held-out", "concerns")
         ),
         "smoke": RunSettings(
-            user_model=UserModelSettings(epochs=1, lora=_A_FEW_STEPS),
+            user_model=UserModelSettings(
+                epochs=1, mind=MindSettings(own_words=8), lora=_A_FEW_STEPS
+            ),
             sft=SFTSettings(epochs=1, lora=_A_FEW_STEPS),
             n_contexts=4,
             contexts_per_batch=2,

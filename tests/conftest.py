@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -40,9 +41,17 @@ def ear(chat):
 
 
 @pytest.fixture(scope="session")
-def mind(ear):
+def said_by_model():
+    """What a learned user's chat model said in training scenarios, beside people's words."""
+    from user_models.own_words import read_own_words
+
+    return read_own_words(Path(__file__).parent / "user_models" / "own-words.jsonl")
+
+
+@pytest.fixture(scope="session")
+def mind(ear, said_by_model):
     """A mind fitted to every sixth training scenario: enough to tell reasons from noise."""
     from persuade_env.scenarios import load_corpus
     from user_models.mind_training import fit_mind
 
-    return fit_mind(load_corpus("train")[::6], seed=0, ear=ear)
+    return fit_mind(load_corpus("train")[::6], seed=0, said=said_by_model, ear=ear)

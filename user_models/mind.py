@@ -17,7 +17,9 @@ words. A step is the sum of three parts:
 
 Reasons and case change their sign when a goal and its negation change places, and there is no
 constant: what is said for a goal moves a mind towards it as far as away from its negation. So
-style can't buy what reasons don't: without a case, well-spoken words are worth nothing.
+style can't buy what reasons don't: without a case, well-spoken words are worth nothing. And
+nothing is heeded that was said before, or that nobody would say (`user_models.coherence`): words
+that name the right things in no sensible way are no reason.
 
 Neither the attitude so far nor the persuader's reasoning is heard, so that a dialogue which
 went well does not move by itself.
@@ -25,7 +27,8 @@ went well does not move by itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -43,6 +46,7 @@ from persuade_env.dialogue import (
 from persuade_env.errors import UserModelError
 from persuade_env.seeding import derive_seed
 from persuade_env.turn_format import one_line
+from user_models.coherence import Coherence
 from user_models.ear import Ear, heard_words
 from user_models.meaning import Common, Meaning, Sense
 
@@ -66,11 +70,21 @@ _PULLED = tuple(f"{balance}_by_{sense}" for sense in SENSES for balance in _BALA
 PULLS = (*_PULLED, *(f"{name}_when_yielding" for name in _PULLED))
 """What reasons are a linear function of; see `features`."""
 CASE = tuple(f"case_by_{sense}" for sense in SENSES)
-FEATURES = (*PULLS, *CASE, "new")
+FEATURES = (*PULLS, *CASE, "heeded")
 """All that is known of what is said; see `features`."""
 
 ENDING_FEATURES = ("attitude", "step", "stubbornness", "turn")
 """What the decision depends on: the attitude after the step, the step, and the turn's number."""
+
+
+@dataclass(frozen=True)
+class Senses:
+    """What responses are read with."""
+
+    words: Sense
+    meaning: Sense
+    coherent: Callable[[str], float]
+    """What a text counts for by how sensible it is, 0 to 1."""
 
 
 class Argument(BaseModel):
@@ -123,6 +137,7 @@ class Mind(BaseModel):
     features: tuple[str, ...] = FEATURES
     common: Common
     """What texts share to the ear, whatever they mean."""
+    coherence: Coherence
     argument: Argument
     hearing_weights: tuple[float, ...]
     """For what the ear hears, as many as the language model's hidden states are wide."""
@@ -173,13 +188,18 @@ class Mind(BaseModel):
         Raises:
             UserModelError: if a scenario has no persona with concerns; see `has_concerns`.
         """
-        meaning = Meaning(ear.meaning, self.common)
-        said = np.stack([features(dialogue, words, meaning) for dialogue in dialogues])
+        senses = self.senses(words, ear)
+        said = np.stack([features(dialogue, senses) for dialogue in dialogues])
         steps = self.step(said, ear(dialogues))
         return [
             self._decide(dialogue, float(step), seed)
             for dialogue, step, seed in zip(dialogues, steps, seeds, strict=True)
         ]
+
+    def senses(self, words: Sense, ear: Ear) -> Senses:
+        """What it reads responses with."""
+        meaning = Meaning(ear.meaning, self.common)
+        return Senses(words, meaning, lambda text: self.coherence(ear.meaning(text)))
 
     def _decide(self, dialogue: Dialogue, step: float, seed: int) -> tuple[float, Decision]:
         attitude = clipped(dialogue.attitude + step)
@@ -220,7 +240,7 @@ def has_concerns(dialogue: Dialogue) -> bool:
     return persona is not None and bool(persona.concerns)
 
 
-def features(dialogue: Dialogue, words: Sense, meaning: Sense) -> np.ndarray:
+def features(dialogue: Dialogue, senses: Senses) -> np.ndarray:
     """Which way the last persuader turn and those before it pull, (n_features,): `FEATURES`.
 
     Similarities are cosines, in words and in meaning. With s_k and w_k those to what settles and
@@ -232,9 +252,10 @@ def features(dialogue: Dialogue, words: Sense, meaning: Sense) -> np.ndarray:
       all concerns before the first;
     - …_when_yielding: the same times one minus stubbornness;
     - case: settles_some_over_worsens_some, summed over all persuader turns so far;
-    - new: 1, but 0 for a response that was given before.
+    - heeded: how much of the response counts, 0 to 1: less as it nears a copy of an earlier one,
+      and less the less anybody would say it.
 
-    What was said before says nothing again: all likenesses are damped as a response nears a copy.
+    So much of each turn's likenesses counts, too: what was said before says nothing again.
 
     Raises:
         UserModelError: if the scenario has no persona with concerns.
@@ -244,13 +265,17 @@ def features(dialogue: Dialogue, words: Sense, meaning: Sense) -> np.ndarray:
         raise UserModelError(f"scenario {dialogue.scenario.id!r} has no persona with concerns")
     if not dialogue.turns or not isinstance(dialogue.turns[-1], PersuaderTurn):
         raise UserModelError("the last turn of the dialogue is not the persuader's")
-    new = _novelty(words.all([heard_words(turn.response) for turn in dialogue.persuader_turns]))
+    spoken = [heard_words(turn.response) for turn in dialogue.persuader_turns]
+    heeded = _novelty(senses.words.all(spoken)) * [senses.coherent(text) for text in spoken]
     pulls = np.stack(
-        [new[:, None] * _pulls(dialogue, persona, sense) for sense in (words, meaning)]
+        [
+            heeded[:, None] * _pulls(dialogue, persona, sense)
+            for sense in (senses.words, senses.meaning)
+        ]
     )
     now = pulls[:, -1].ravel()
     cases = pulls[:, :, _OVERALL].sum(axis=1)
-    return np.concatenate([now, now * (1 - persona.stubbornness), cases, new[-1:]])
+    return np.concatenate([now, now * (1 - persona.stubbornness), cases, heeded[-1:]])
 
 
 def case(said: np.ndarray, weights: Sequence[float]) -> np.ndarray:

@@ -17,8 +17,7 @@ from persuade_env.dialogue import (
 )
 from persuade_env.seeding import derive_seed, generator
 from user_models.ear import Ear
-from user_models.meaning import Sense
-from user_models.mind import features, has_concerns
+from user_models.mind import Senses, features, has_concerns
 
 _IDLE = (
     "You have such good taste, it shows in everything you do.",
@@ -62,9 +61,7 @@ class MindRow:
     stubbornness: float
 
 
-def recorded_rows(
-    records: Sequence[ScenarioRecord], senses: tuple[Sense, Sense], ear: Ear
-) -> list[MindRow]:
+def recorded_rows(records: Sequence[ScenarioRecord], senses: Senses, ear: Ear) -> list[MindRow]:
     """Every turn of persuaders in these records after which an attitude is known."""
     heard = []
     for record in records:
@@ -90,7 +87,7 @@ def fruitless_rows(
     share: float,
     step: float,
     seed: int,
-    senses: tuple[Sense, Sense],
+    senses: Senses,
     ear: Ear,
 ) -> list[MindRow]:
     """Made up in place of recorded ones, for this share of them; each moves an attitude by `step`.
@@ -126,7 +123,7 @@ def _row(
     said: Dialogue,
     step: float,
     decision: Decision | None,
-    senses: tuple[Sense, Sense],
+    senses: Senses,
     ear: Ear,
 ) -> MindRow:
     persona = said.scenario.persona
@@ -134,7 +131,7 @@ def _row(
         scenario=record.id,
         dialogue=recorded.id,
         poor=recorded.quality == "poor",
-        features=features(said, *senses),
+        features=features(said, senses),
         heard=ear([said])[0],
         step=step,
         decision=decision,

@@ -10,12 +10,15 @@ import numpy as np
 from persuade_env.dialogue import PersuaderTurn, ScenarioRecord
 from persuade_env.embedding import Embedder
 from persuade_env.errors import UserModelError
+from persuade_env.seeding import derive_seed, generator
 from persuade_env.turn_format import one_line
+from user_models.coherence_training import fit_coherence
 from user_models.ear import Ear, heard_words
 from user_models.meaning import Common, Meaning
-from user_models.mind import CASE, PULLS, Argument, Mind, case
+from user_models.mind import CASE, PULLS, Argument, Mind, Senses, case, has_concerns
 from user_models.mind_ending import fit_ending
 from user_models.mind_rows import MindRow, fruitless_rows, recorded_rows
+from user_models.own_words import OwnWords
 
 _FIRMNESS = 2.0
 """Of a case: of a typical one the hyperbolic tangent of this."""
@@ -42,6 +45,8 @@ class MindSettings:
     poor persuaders cost 0.2 on average."""
     touchiness: float = 0.2
     """Share of the turns of persuaders who aren't poor that displease a little nevertheless."""
+    own_words: int = 400
+    """Places at which the chat model is asked, to tell its words from people's."""
 
 
 def fit_mind(
@@ -49,11 +54,14 @@ def fit_mind(
     seed: int,
     *,
     settings: MindSettings | None = None,
+    said: Sequence[OwnWords] = (),
     embed: Embedder | None = None,
     ear: Ear | None = None,
 ) -> Mind:
     """A mind that moves as the persuadees of `records` did.
 
+    Coherence comes first, since what nobody would say is not heeded; of recorded turns by
+    tests that have not seen their scenario.
     Reasons, case and craft are one ridge regression without a constant on recorded turns, and on
     fruitless ones, which are to gain nothing by their craft. Displeasure is another one, of what
     this leaves unexplained; of it only what is below nearly all turns of persuaders who
@@ -62,19 +70,26 @@ def fit_mind(
     fitted to, steps spread as the recorded ones do. The decision is a multinomial logistic
     regression on the attitudes that these steps lead to, so its rates are those of the data.
 
+    Args:
+        said: the chat model's words beside people's; without them coherence is learned from
+            exchanged words alone.
+
     Raises:
-        UserModelError: if no dialogue has attitudes and a persona with concerns.
+        UserModelError: as `check_records`.
     """
+    check_records(records)
     settings = settings or MindSettings()
     ear = ear or Ear.load()
     common = _common(records, ear)
-    senses = embed or Embedder(), Meaning(ear.meaning, common)
+    coherence, counts = fit_coherence(
+        _spoken(records), said, ear.meaning, generator(derive_seed(seed, "exchanged"))
+    )
+
+    def coherent(text: str) -> float:
+        return counts[text] if text in counts else coherence(ear.meaning(text))
+
+    senses = Senses(embed or Embedder(), Meaning(ear.meaning, common), coherent)
     real = recorded_rows(records, senses, ear)
-    if len({one.scenario for one in real}) < 2:
-        raise UserModelError(
-            "a mind is learned from at least two scenarios that have a persona with concerns and "
-            "dialogues with attitudes"
-        )
     share, step = settings.fruitless_share, settings.fruitless_step
     rows = [*real, *fruitless_rows(records, share, step, seed, senses, ear)]
     steps = np.asarray([one.step for one in rows])
@@ -91,6 +106,7 @@ def fit_mind(
     classes, coefficients, offsets = fit_ending(real, unseen)
     return Mind(
         common=common,
+        coherence=coherence,
         argument=argument.stretched(stretch),
         hearing_weights=tuple(float(one) for one in hearing_weights),
         hearing_intercept=hearing_intercept - tolerated,
@@ -107,15 +123,43 @@ def fit_mind(
     )
 
 
-def _common(records: Sequence[ScenarioRecord], ear: Ear) -> Common:
-    """Of what persuaders say in these records and of what is written about concerns."""
-    texts = {
-        heard_words(turn.response)
+def check_records(records: Sequence[ScenarioRecord]) -> None:
+    """Whether a mind can be learned from these.
+
+    Raises:
+        UserModelError: if fewer than two scenarios have a persona with concerns and a dialogue
+            with attitudes.
+    """
+    usable = [
+        record
+        for record in records
+        if any(
+            has_concerns(record.dialogue(recorded))
+            and any(getattr(turn, "attitude", None) is not None for turn in recorded.turns[1:])
+            for recorded in record.dialogues
+        )
+    ]
+    if len(usable) < 2:
+        raise UserModelError(
+            "a mind is learned from at least two scenarios that have a persona with concerns and "
+            "dialogues with attitudes"
+        )
+
+
+def _spoken(records: Sequence[ScenarioRecord]) -> list[tuple[str, str]]:
+    """Scenario and text of each persuader turn, as it is heard."""
+    return [
+        (record.id, heard_words(turn.response))
         for record in records
         for recorded in record.dialogues
         for turn in recorded.turns
         if isinstance(turn, PersuaderTurn)
-    }
+    ]
+
+
+def _common(records: Sequence[ScenarioRecord], ear: Ear) -> Common:
+    """Of what persuaders say in these records and of what is written about concerns."""
+    texts = {text for _, text in _spoken(records)}
     for record in records:
         for recorded in record.dialogues:
             persona = record.dialogue(recorded).scenario.persona

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from persuade_env.chat.checkpoint import save_checkpoint
+from persuade_env.chat.checkpoint import read_checkpoint, save_checkpoint
 from persuade_env.chat.embedded import EMBEDDED
 from persuade_env.chat.lora import Example, LoraSettings, supervised_example, train_lora
 from persuade_env.chat.models import load_tokenizer
+from persuade_env.chat.transformers import load_checkpoint
 from persuade_env.dialogue import (
     MAX_ATTITUDE,
     MIN_ATTITUDE,
@@ -25,7 +26,9 @@ from persuade_env.seeding import derive_seed, generator
 from user_models.ear import Ear
 from user_models.learned import render_reply, user_messages
 from user_models.mind import FILE as MIND_FILE
-from user_models.mind_training import MindSettings, fit_mind
+from user_models.mind import Mind
+from user_models.mind_training import MindSettings, check_records, fit_mind
+from user_models.own_words import own_words, write_own_words
 
 
 @dataclass(frozen=True)
@@ -98,14 +101,14 @@ def train_user_model(
 
     Returns:
         The training log, see `train_lora`.
+
+    Raises:
+        UserModelError: if a mind is wanted and `records` are too little for one.
     """
     settings = settings or UserModelSettings()
-    folder.mkdir(parents=True, exist_ok=True)
     if settings.mind is not None:
-        mind = fit_mind(
-            records, derive_seed(seed, "mind"), settings=settings.mind, ear=Ear.load(base)
-        )
-        (folder / MIND_FILE).write_text(mind.model_dump_json(indent=1) + "\n")
+        check_records(records)  # before minutes are spent
+    folder.mkdir(parents=True, exist_ok=True)
     tokenizer = load_tokenizer(base)
     examples = user_examples(records, tokenizer, settings, seed)
     adapter = folder / "adapter-0"
@@ -113,4 +116,25 @@ def train_user_model(
         examples, adapter, tokenizer, base=base, settings=settings.lora, callbacks=callbacks
     )
     save_checkpoint(folder, "user_model", [adapter], base=base)
+    if settings.mind is not None:
+        mind = learn_mind(records, folder, settings.mind, seed)
+        (folder / MIND_FILE).write_text(mind.model_dump_json(indent=1) + "\n")
     return log
+
+
+def learn_mind(
+    records: Sequence[ScenarioRecord], folder: Path, settings: MindSettings, seed: int
+) -> Mind:
+    """A mind for the chat model of the checkpoint in `folder`, which is asked for its own words.
+
+    They are kept beside it.
+    """
+    said = own_words(
+        load_checkpoint(folder, "user_model"),
+        records,
+        settings.own_words,
+        derive_seed(seed, "own-words"),
+    )
+    write_own_words(said, folder)
+    ear = Ear.load(read_checkpoint(folder, "user_model").base)
+    return fit_mind(records, derive_seed(seed, "mind"), settings=settings, said=said, ear=ear)

@@ -19,6 +19,7 @@ from user_models.mind import (
     LARGEST_STEP,
     PULLS,
     Mind,
+    Senses,
     end_shares,
     features,
     read_mind,
@@ -37,8 +38,8 @@ def unseen():
 
 @pytest.fixture(scope="module")
 def said(mind, ear):
-    meaning = Meaning(ear.meaning, mind.common)
-    return lambda dialogue: features(dialogue, EMBED, meaning)
+    senses = mind.senses(EMBED, ear)
+    return lambda dialogue: features(dialogue, senses)
 
 
 @pytest.fixture(scope="module")
@@ -251,6 +252,7 @@ def test_known_weights_are_found_again():
     weights = np.asarray(list(truth.values()))
     deaf = Deaf()
     meaning = Meaning(deaf.meaning, Common(mean=(0.0,), directions=()))
+    senses = Senses(EMBED, meaning, lambda text: 1.0)
     records = []
     for record in load_corpus("train"):
         dialogues = []
@@ -259,7 +261,7 @@ def test_known_weights_are_found_again():
             turns, attitude = list(recorded.turns), met.initial_attitude
             for place in range(1, len(turns), 2):
                 said = Dialogue.model_construct(scenario=met, turns=tuple(recorded.turns[:place]))
-                attitude += float(features(said, EMBED, meaning)[: len(PULLS)] @ weights)
+                attitude += float(features(said, senses)[: len(PULLS)] @ weights)
                 turns[place] = turns[place].model_copy(update={"attitude": attitude})
             dialogues.append(recorded.model_copy(update={"turns": tuple(turns)}))
         records.append(record.model_copy(update={"dialogues": tuple(dialogues)}))

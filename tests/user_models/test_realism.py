@@ -12,6 +12,7 @@ from persuade_env.dialogue import (
 from persuade_env.embedding import Embedder
 from persuade_env.protocols import UserReply
 from tests.helpers import FAILURE, Deaf, felt, scenario
+from user_models.coherence import Coherence
 from user_models.concerns import ConcernsUser
 from user_models.learned import LearnedUser
 from user_models.meaning import Common
@@ -107,6 +108,7 @@ DEAF = Deaf(0.0)
 
 MIND = Mind(
     common=Common(mean=(0.0,), directions=()),
+    coherence=Coherence(),
     argument=Argument(
         weights=tuple(2.0 if name == "settles_over_worsens_by_words" else 0.0 for name in PULLS),
         case_weights=(0.0, 0.0),
