@@ -13,6 +13,7 @@ from rich.table import Table
 
 from experiments.statistics import Estimate
 from experiments.storage import read_json, write_atomically, write_json
+from persuade_env.errors import RunError
 
 CARD = "card.json"
 """The card's file in its folder."""
@@ -73,7 +74,32 @@ def failures(test: str, failed: int, valid: int) -> Measure:
     return Measure(test, "failed replies", share, total, "0", failed == 0)
 
 
-def card_table(measures: Sequence[Measure], title: str) -> Table:
+@dataclass(frozen=True)
+class Beside:
+    """Another card, to be shown in a column beside the own values."""
+
+    name: str
+    measures: Sequence[Measure]
+
+    @classmethod
+    def read(cls, folder: Path) -> Beside:
+        """The card in a folder, under the name of the user model that it is of.
+
+        Raises:
+            RunError: if there is none.
+        """
+        measures = read_measures(folder)
+        if not measures:
+            raise RunError(f"no card in {folder}: `persuade fidelity` writes one")
+        return cls(str((read_json(folder / CARD) or {}).get("user_model", folder.name)), measures)
+
+    def value(self, one: Measure) -> str:
+        """What the other card has for this measure; empty where it has it not."""
+        key = one.test, one.measure
+        return next((str(x.estimate) for x in self.measures if (x.test, x.measure) == key), "")
+
+
+def card_table(measures: Sequence[Measure], title: str, beside: Beside | None = None) -> Table:
     """The card for a terminal."""
     table = Table(
         title=title,
@@ -81,7 +107,7 @@ def card_table(measures: Sequence[Measure], title: str) -> Table:
         caption="95 % intervals, bootstrapped by scenario",
         caption_justify="left",
     )
-    for heading in ("test", "measure", "value", "n", "bar", ""):
+    for heading in _headings(beside):
         table.add_column(heading, no_wrap=True)
     last = None
     for one in measures:
@@ -89,19 +115,26 @@ def card_table(measures: Sequence[Measure], title: str) -> Table:
             table.add_section()
         last = one.test
         verdict = {True: "pass", False: "[red]FAIL[/red]", None: ""}[one.passed]
-        table.add_row(one.test, one.measure, str(one.estimate), str(one.n), one.bar, verdict)
+        table.add_row(*_cells(one, beside), verdict)
     return table
 
 
-def markdown_card(measures: Sequence[Measure]) -> str:
+def markdown_card(measures: Sequence[Measure], beside: Beside | None = None) -> str:
     """The card in Markdown."""
-    lines = ["| test | measure | value | n | bar | |", "|---|---|---|---|---|---|"]
+    headings = _headings(beside)
+    rows = [headings, ["---"] * len(headings)]
     for one in measures:
-        verdict = {True: "pass", False: "**fail**", None: ""}[one.passed]
-        lines.append(
-            f"| {one.test} | {one.measure} | {one.estimate} | {one.n} | {one.bar} | {verdict} |"
-        )
-    return "\n".join(lines) + "\n"
+        rows.append([*_cells(one, beside), {True: "pass", False: "**fail**", None: ""}[one.passed]])
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _headings(beside: Beside | None) -> list[str]:
+    return ["test", "measure", "value", *([beside.name] if beside else []), "n", "bar", ""]
+
+
+def _cells(one: Measure, beside: Beside | None) -> list[str]:
+    other = [beside.value(one)] if beside else []
+    return [one.test, one.measure, str(one.estimate), *other, str(one.n), one.bar]
 
 
 def read_measures(folder: Path) -> list[Measure]:
@@ -123,6 +156,7 @@ def write_card(
     reliability: Sequence[ReliabilityBin] = (),
     plotted: Sequence[str] = ("controls", "dose", "persona"),
     axis: str = "attitude, Likert points",
+    beside: Beside | None = None,
 ) -> None:
     """Writes `card.json`, `card.md` and `card.png` to `folder`.
 
@@ -130,6 +164,7 @@ def write_card(
 
     Args:
         plotted: the tests whose measures `card.png` shows, all in the unit that `axis` names.
+        beside: a card whose values `card.md` shows, too.
     """
     folder.mkdir(parents=True, exist_ok=True)
     shown: dict[str, Sequence[Measure | Histogram | ReliabilityBin]] = {
@@ -143,7 +178,7 @@ def write_card(
         if some or name == "measures"
     }
     write_json(folder / CARD, {**provenance, **rows})
-    write_atomically(folder / "card.md", markdown_card(measures))
+    write_atomically(folder / "card.md", markdown_card(measures, beside))
     shown_measures = [one for one in measures if one.test in plotted]
     _plot(shown_measures, axis, folder / "card.png")
     if histograms or reliability:

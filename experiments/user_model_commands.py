@@ -44,11 +44,15 @@ def fidelity(
         ),
     ] = False,
     limit: Annotated[int, typer.Option(min=2, help="Scenarios in which a mind is probed.")] = 12,
+    beside: Annotated[
+        Path | None,
+        typer.Option(help="Folder of another user's card, such as the untuned model's: a column."),
+    ] = None,
     seed: Seed = 0,
 ) -> None:
     """Whether a user model can be trusted: its answers where it is known what people do."""
     from experiments import names
-    from experiments.card import CardPart, card_table, write_card
+    from experiments.card import Beside, CardPart, card_table, write_card
     from experiments.fidelity import fidelity_card
     from experiments.progress import bar
     from experiments.realism import realism
@@ -57,6 +61,7 @@ def fidelity(
     from user_models.realism import without_words
 
     quiet()
+    other = Beside.read(beside) if beside else None
     records = files.load(scenarios) if scenarios else files.load_corpus(split)
     public = (
         files.load(ctompersu, "ctompersu") if ctompersu else None,
@@ -91,8 +96,10 @@ def fidelity(
         {"user_model": user_model, "scenarios": source, "seed": seed, "words": not wordless},
         histograms=part.histograms,
         reliability=part.reliability,
+        beside=other,
     )
-    out.print(card_table(measures, f"{user_model} on {len(records)} scenarios of {source}"))
+    title = f"{user_model} on {len(records)} scenarios of {source}"
+    out.print(card_table(measures, title, other))
     failed = sum(one.passed is False for one in measures)
     out.print(f"{failed} of {sum(one.passed is not None for one in measures)} bars missed")
     out.print(f"card: {place / 'card.md'}", soft_wrap=True, highlight=False)

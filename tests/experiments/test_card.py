@@ -1,8 +1,11 @@
 import math
 
-from experiments.card import CARD, Measure, read_measures, write_card
+import pytest
+
+from experiments.card import CARD, Beside, Measure, card_table, read_measures, write_card
 from experiments.statistics import Estimate
 from experiments.storage import write_json
+from persuade_env.errors import RunError
 
 
 def test_a_card_is_read_back_as_it_was_written(tmp_path):
@@ -22,3 +25,21 @@ def test_a_card_is_read_back_as_it_was_written(tmp_path):
 def test_a_folder_that_says_why_it_has_no_card_has_no_measures(tmp_path):
     write_json(tmp_path / CARD, {"measures": [], "why": "no persona"})
     assert read_measures(tmp_path) == []
+
+
+def test_another_card_stands_beside_and_what_it_lacks_is_left_empty(tmp_path):
+    def one(measure, value):
+        return Measure("ends", measure, Estimate(value, value - 1, value + 1), 12)
+
+    write_card([one("F1", 0.25), one("more", 3.0)], tmp_path / "a", {"user_model": "prompted"})
+    beside = Beside.read(tmp_path / "a")
+    own = [one("F1", 0.5), one("other", 7.0)]
+    write_card(own, tmp_path / "b", {"user_model": "learned"}, beside=beside)
+    head, _, first, second = (tmp_path / "b" / "card.md").read_text().splitlines()
+    assert head == "| test | measure | value | prompted | n | bar |  |"
+    cells = [cell.strip() for cell in first.split("|")]
+    assert cells[2:5] == ["F1", str(own[0].estimate), str(Estimate(0.25, -0.75, 1.25))]
+    assert [cell.strip() for cell in second.split("|")][4] == ""
+    assert len(card_table(own, "learned", beside).columns) == 7
+    with pytest.raises(RunError, match="no card in"):
+        Beside.read(tmp_path / "c")
