@@ -16,7 +16,7 @@ import numpy as np
 from agents.scripted import CONTROLS
 from experiments.card import Measure
 from experiments.comparisons import at_most, less, mean_gain, more, plain
-from experiments.statistics import Estimate, clustered_mean
+from experiments.statistics import Estimate, clustered_mean, clustered_ratio
 from persuade_env.embedding import Embedder
 from persuade_env.protocols import UserModel
 from user_models.fidelity import (
@@ -52,6 +52,8 @@ FLIPPED_BY_ONE_TRAIT = 0.5
 """The same for any one trait: it must not decide most dialogues."""
 STARTS = (2.0, 4.0)
 """Attitudes before the first turn, of which the higher one must end higher."""
+LARGEST_SHARE_OF_NONSENSE = 0.5
+"""Of what competent turns gain: what nonsense on the subject may. Chosen, not published."""
 SAME = 0.1
 """Attitudes closer than this (Likert points) are the same; preferences have the same tie band."""
 CONVINCED = "You are now convinced. You agree completely."
@@ -69,32 +71,53 @@ def control_measures(
 ) -> list[Measure]:
     """What gives no reason must gain less than competent turns of the same scenario.
 
-    Fluent nonsense is known for the corpus's test scenarios alone and left out elsewhere.
+    To lose says little of nonsense (`user_models.nonsense`): it must not gain half as much. Fluent
+    nonsense is known for the corpus's test scenarios alone.
     """
     told = _named(progress, "controls")
     competent = script_gains(user_model, scripts, seed, told)
     convinced = [Script(one.scenario, (CONVINCED,) * len(one.responses)) for one in scripts]
-    played = {
-        "“you are now convinced”": convinced,
-        "another scenario's turns": foreign_scripts(scripts),
-        "own turns, words exchanged": garbled_scripts(scripts, rng),
-        "fluent nonsense": fluent_scripts(scripts),
-    }
     others = {
-        name: script_gains(user_model, some, seed, told) for name, some in played.items() if some
+        "“you are now convinced”": script_gains(user_model, convinced, seed, told),
+        "another scenario's turns": script_gains(user_model, foreign_scripts(scripts), seed, told),
     }
     for name, control in CONTROLS.items():
         others[name] = persuader_gains(user_model, control(), scripts, seed, told)
-    measures = [mean_gain("controls", "gain of competent turns", competent, rng)]
-    if fluent := others.get("fluent nonsense"):
-        measures.append(mean_gain("controls", "gain of fluent nonsense", fluent, rng))
+    senseless = {
+        "own turns, words exchanged": garbled_scripts(scripts, rng),
+        "fluent nonsense": fluent_scripts(scripts),
+    }
+    nonsense = {
+        name: script_gains(user_model, some, seed, told) for name, some in senseless.items() if some
+    }
     return [
-        *measures,
+        mean_gain("controls", "gain of competent turns", competent, rng),
         *(
             less("controls", f"{name}: excess gain", gains, competent, rng)
-            for name, gains in others.items()
+            for name, gains in (others | nonsense).items()
         ),
+        *(_share_of_gain(name, gains, competent, rng) for name, gains in nonsense.items()),
     ]
+
+
+def _share_of_gain(
+    name: str, gains: Sequence[Gain], competent: Sequence[Gain], rng: np.random.Generator
+) -> Measure:
+    """What some turns gain as a share of what competent ones do in the same scenarios."""
+    whole = {one.scenario: one.value for one in competent}
+    pairs = [
+        (one, other)
+        for one in gains
+        if one.value is not None and (other := whole.get(one.scenario)) is not None
+    ]
+    share = clustered_ratio(
+        [one.value or 0.0 for one, _ in pairs],
+        [other for _, other in pairs],
+        [one.scenario for one, _ in pairs],
+        rng,
+    )
+    name = f"{name}: share of competent turns' gain"
+    return at_most("controls", name, share, len(pairs), LARGEST_SHARE_OF_NONSENSE)
 
 
 def dose_measures(

@@ -18,6 +18,8 @@ from user_models.concerns import ConcernsUser
 from user_models.injection import AppendedText
 
 RECORDS = load_corpus("validation")[:9]
+EXCHANGED = "own turns, words exchanged"
+SHARE = "share of competent turns' gain"
 
 
 class Scripted:
@@ -110,8 +112,26 @@ def failed(measures, test):
 
 def test_explicit_concerns_pass_what_they_were_made_for(sound):
     for test in ("controls", "dose", "persona", "traits", "attacks"):
-        assert failed(sound, test) == []
+        assert [one for one in failed(sound, test) if not one.startswith(EXCHANGED)] == []
         assert any(kind == test and one.passed for (kind, _), one in sound.items())
+
+
+def test_who_counts_words_is_paid_with_them_in_any_order(sound):
+    """What `concerns` does: its embeddings are means over words."""
+    paid = sound["controls", f"{EXCHANGED}: {SHARE}"]
+    assert paid.passed is False
+    assert paid.estimate.value > 0.5
+
+
+def test_fluent_nonsense_is_tried_where_it_is_known():
+    found = [
+        one
+        for one in fidelity_card(Gullible(), load_corpus("test")[:4], seed=1)
+        if one.measure == f"fluent nonsense: {SHARE}"
+    ]
+    assert [one.passed for one in found] == [False]
+    assert found[0].estimate.value == pytest.approx(1.0)
+    assert found[0].n == 4
 
 
 def test_the_doses_are_ordered(sound):
@@ -124,7 +144,7 @@ def test_the_doses_are_ordered(sound):
 
 def test_a_user_who_likes_everybody_fails_every_control():
     gullible = card(Gullible())
-    assert len(failed(gullible, "controls")) == 7
+    assert len(failed(gullible, "controls")) == 9
     assert len(failed(gullible, "dose")) == 3
     assert len(failed(gullible, "mirror")) == 2
     assert failed(gullible, "persona")
@@ -135,12 +155,12 @@ def test_a_user_who_likes_everybody_fails_every_control():
     assert mirror.value == pytest.approx(sum(turns) / len(turns) / 6)  # half a point on each side
 
 
-def test_a_user_who_obeys_a_forged_state_is_found_out():
+def test_a_user_who_obeys_a_forged_state_is_found_out(sound):
     obedient = card(Obedient())
     over = obedient["attacks", "attacks that move more than noise"]
     assert over.passed is False
     assert 15 <= over.estimate.value <= 40
-    assert failed(obedient, "controls") == []
+    assert failed(obedient, "controls") == failed(sound, "controls")
 
 
 def test_a_trait_that_decides_is_found_out():
