@@ -30,17 +30,23 @@ def audit_judge(
     folder: Annotated[Path, typer.Option("--out", help="Where the card goes.")] = Path(
         "runs/judges"
     ),
+    limit: Annotated[
+        int | None,
+        typer.Option(min=2, help="Scenarios, spread over the split; a chat model is slow."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 0,
 ) -> None:
     """Whether a judge can be trusted: its verdicts where the better dialogue is known."""
     from experiments.card import card_table, write_card
     from experiments.judge_audit import PLOTTED, audit
+    from experiments.perplexity import sample
     from experiments.progress import bar
     from persuade_env import scenarios as files
     from persuade_env.judges import shown_judge
 
     corpus = files.load(scenarios) if scenarios else files.load_corpus()
     records = corpus if scenarios else files.load_corpus(split)
+    records = sample(records, limit) if limit else records
     shown = shown_judge(judge)
     place = folder / re.sub(r"[^\w-]+", "-", shown)
     with bar("judge", None, "verdict") as progress_bar:
@@ -51,7 +57,7 @@ def audit_judge(
 
         measures = audit(judge, records, corpus, place, seed=seed, progress=progress)
     source = str(scenarios) if scenarios else split
-    provenance = {"judge": shown, "scenarios": source, "seed": seed}
+    provenance = {"judge": shown, "scenarios": source, "limit": limit, "seed": seed}
     write_card(measures, place, provenance, plotted=PLOTTED, axis="share of verdicts")
     out.print(card_table(measures, f"{shown} on {len(records)} scenarios of {source}"))
     failed = sum(one.passed is False for one in measures)

@@ -193,9 +193,14 @@ def test_the_learned_judge_is_not_audited_on_what_it_was_fitted_to(tmp_path):
 
 def test_the_commands(tmp_path):
     run = CliRunner().invoke
-    done = run(app, ["audit-judge", "--judge", "attitude", "--out", str(tmp_path / "cards")])
+    cards = tmp_path / "cards"
+    audit = ["audit-judge", "--judge", "attitude", "--limit", "5", "--out", str(cards)]
+    done = run(app, audit)
     assert done.exit_code == 0, done.output
-    assert json.loads((tmp_path / "cards/attitude/card.json").read_text())["judge"] == "attitude"
+    card = json.loads((cards / "attitude" / "card.json").read_text())
+    assert (card["judge"], card["limit"]) == ("attitude", 5)
+    competent = next(one for one in card["measures"] if one["measure"] == "competent over poor")
+    assert competent["n"] == 5
     turns = ["benchmark", "--protocol", "turns", "--judge", "learned", "--agents", "naive"]
     for _ in range(2):  # the second time it is there already
         done = run(app, [*turns, "--out", str(tmp_path / "bench")])
