@@ -36,9 +36,6 @@ _SHARPNESS = 2.0
 
 _FOLDS = 5
 
-_Contrast = tuple[Sequence[str], Sequence[str], Sequence[str]]
-"""Scenarios, what was said in them, and the nonsense beside it."""
-
 
 def fit_coherence(
     turns: Sequence[tuple[str, str]],
@@ -57,10 +54,10 @@ def fit_coherence(
         The tests, and what each turn's text counts for by tests that have not seen its scenario.
     """
     scenarios, texts = [name for name, _ in turns], [text for _, text in turns]
-    contrasts: list[_Contrast] = [(scenarios, texts, exchanged(texts, rng))]
+    contrasts = [(scenarios, texts, exchanged(texts, rng))]
     if said:
         people, own = [one.person for one in said], [one.model for one in said]
-        contrasts.insert(0, ([one.scenario for one in said], people, own))
+        contrasts.append(([one.scenario for one in said], people, own))
     states = _states(texts, read)
     readings, counts = [], np.ones(len(turns))
     for names, genuine, nonsense in contrasts:
