@@ -114,13 +114,17 @@ def unseen_odds(
     turn_scenarios: np.ndarray,
     turns: np.ndarray,
 ) -> np.ndarray:
-    """Log-odds (m,) that the turns are genuine, each by a test fitted to other scenarios' pairs."""
+    """Log-odds (m,) that the turns are genuine, each by a test fitted to other scenarios' pairs.
+
+    Where all pairs are of the scenarios left out, they are all used.
+    """
     odds = np.zeros(len(turns))
     names = np.unique(turn_scenarios)
     folds = min(_FOLDS, len(names))
     for part in range(folds):
         held_out = names[part::folds]
         kept, asked = ~np.isin(scenarios, held_out), np.isin(turn_scenarios, held_out)
+        kept = kept if kept.any() else ~kept
         model = _fitted(genuine[kept], nonsense[kept])
         odds[asked] = model.decision_function(turns[asked])
     return odds

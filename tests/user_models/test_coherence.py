@@ -114,6 +114,8 @@ def test_turns_are_read_by_tests_that_have_not_seen_their_scenario():
     after = unseen_odds(scenarios, told_wrong, other, scenarios, genuine)
     np.testing.assert_allclose(after[held_out], before[held_out])
     assert np.abs(after - before)[~held_out].max() > 0.05
+    few = unseen_odds(scenarios[:2], genuine[:2], nonsense[:2], scenarios, genuine)
+    assert np.isfinite(few).all()
 
 
 def test_some_words_of_each_text_are_exchanged():
