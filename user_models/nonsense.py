@@ -2,8 +2,8 @@
 
 Two kinds: the competent persuader's own turns with their words in each other's places, for any
 scenario; and, for the corpus's test scenarios, fluent sentences that a fine-tuned model of 135
-million parameters said there, kept where a reader found no sense in them
-(`user_models/nonsense.jsonl`). No user model is fitted to either.
+million parameters said there, kept where a reader found no sense in them and a second one none, or
+some in a part alone (`user_models/nonsense.jsonl`). No user model is fitted to either.
 """
 
 from __future__ import annotations
