@@ -82,16 +82,24 @@ class Beside:
     measures: Sequence[Measure]
 
     @classmethod
-    def read(cls, folder: Path) -> Beside:
+    def read(cls, folder: Path, asked: Mapping[str, object]) -> Beside:
         """The card in a folder, under the name of the user model that it is of.
 
+        Args:
+            asked: where the own card's user model is asked (`scenarios`, `limit`, `seed`); it must
+                be the same there.
+
         Raises:
-            RunError: if there is none.
+            RunError: if there is no card, or it was made otherwise.
         """
         measures = read_measures(folder)
         if not measures:
             raise RunError(f"no card in {folder}: `persuade fidelity` writes one")
-        return cls(str((read_json(folder / CARD) or {}).get("user_model", folder.name)), measures)
+        card = read_json(folder / CARD) or {}
+        other = {name: card.get(name) for name in asked}
+        if other != asked:
+            raise RunError(f"the card in {folder} was made with {other}, this one with {asked}")
+        return cls(str(card.get("user_model", folder.name)), measures)
 
     def value(self, one: Measure) -> str:
         """What the other card has for this measure; empty where it has it not."""

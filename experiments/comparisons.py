@@ -49,11 +49,16 @@ def paired(
     gains: Sequence[Gain], baseline: Sequence[Gain], rng: np.random.Generator
 ) -> tuple[Estimate, int]:
     """Mean difference to the baseline in the same scenarios, and the number of pairs."""
+    pairs = pairs_of(gains, baseline)
+    differences = [value - other for _, value, other in pairs]
+    return clustered_mean(differences, [name for name, *_ in pairs], rng), len(pairs)
+
+
+def pairs_of(gains: Sequence[Gain], baseline: Sequence[Gain]) -> list[tuple[str, float, float]]:
+    """Scenario, gain and the baseline's gain, wherever neither failed."""
     before = {one.scenario: one.value for one in baseline}
-    pairs = [
-        (one.scenario, one.value - other)
+    return [
+        (one.scenario, one.value, other)
         for one in gains
         if one.value is not None and (other := before.get(one.scenario)) is not None
     ]
-    estimate = clustered_mean([value for _, value in pairs], [name for name, _ in pairs], rng)
-    return estimate, len(pairs)

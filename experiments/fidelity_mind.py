@@ -15,10 +15,11 @@ import numpy as np
 
 from agents.scripted import CONTROLS
 from experiments.card import Measure
-from experiments.comparisons import at_most, less, mean_gain, more, plain
+from experiments.comparisons import at_most, less, mean_gain, more, pairs_of, plain
 from experiments.statistics import Estimate, clustered_mean, clustered_ratio
 from persuade_env.embedding import Embedder
 from persuade_env.protocols import UserModel
+from persuade_env.seeding import derive_seed, generator
 from user_models.fidelity import (
     Gain,
     Script,
@@ -29,7 +30,7 @@ from user_models.fidelity import (
 )
 from user_models.injection import AppendedText, attacks_and_noise
 from user_models.mirror import reflections, worsening_scripts
-from user_models.nonsense import fluent_scripts, garbled_scripts
+from user_models.nonsense import fluent_scripts, permuted_scripts
 from user_models.persona_probes import (
     Flip,
     outcome_score,
@@ -84,11 +85,15 @@ def control_measures(
     for name, control in CONTROLS.items():
         others[name] = persuader_gains(user_model, control(), scripts, seed, told)
     senseless = {
-        "own turns, words exchanged": garbled_scripts(scripts, rng),
+        "own turns, words permuted": permuted_scripts(
+            scripts, generator(derive_seed(seed, "permuted"))
+        ),
         "fluent nonsense": fluent_scripts(scripts),
     }
     nonsense = {
-        name: script_gains(user_model, some, seed, told) for name, some in senseless.items() if some
+        name: script_gains(user_model, some, seed, told)
+        for name, some in senseless.items()
+        if len(some) > 1
     }
     return [
         mean_gain("controls", "gain of competent turns", competent, rng),
@@ -103,21 +108,17 @@ def control_measures(
 def _share_of_gain(
     name: str, gains: Sequence[Gain], competent: Sequence[Gain], rng: np.random.Generator
 ) -> Measure:
-    """What some turns gain as a share of what competent ones do in the same scenarios."""
-    whole = {one.scenario: one.value for one in competent}
-    pairs = [
-        (one, other)
-        for one in gains
-        if one.value is not None and (other := whole.get(one.scenario)) is not None
-    ]
-    share = clustered_ratio(
-        [one.value or 0.0 for one, _ in pairs],
-        [other for _, other in pairs],
-        [one.scenario for one, _ in pairs],
-        rng,
-    )
-    name = f"{name}: share of competent turns' gain"
-    return at_most("controls", name, share, len(pairs), LARGEST_SHARE_OF_NONSENSE)
+    """What some turns gain as a share of what competent ones do in the same scenarios.
+
+    Where these gain nothing themselves, nothing passes.
+    """
+    pairs = pairs_of(gains, competent)
+    gained, whole = [one for _, one, _ in pairs], [other for *_, other in pairs]
+    share = clustered_ratio(gained, whole, [scenario for scenario, *_ in pairs], rng)
+    passed = sum(whole) > 0 and share.value <= LARGEST_SHARE_OF_NONSENSE
+    bar = f"at most {LARGEST_SHARE_OF_NONSENSE}"
+    measure = f"{name}: share of competent turns' gain"
+    return Measure("controls", measure, share, len(pairs), bar, passed)
 
 
 def dose_measures(

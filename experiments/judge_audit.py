@@ -16,6 +16,7 @@ import numpy as np
 
 from experiments.card import Measure
 from experiments.judge_truth import known_pairs
+from experiments.perplexity import sample
 from experiments.statistics import Estimate, clustered_mean, clustered_statistic
 from persuade_env.dialogue import Dialogue, PersuaderTurn, ScenarioRecord
 from persuade_env.errors import RunError
@@ -370,6 +371,7 @@ def audit(
     corpus: Sequence[ScenarioRecord],
     folder: Path,
     *,
+    limit: int | None = None,
     seed: int = 0,
     progress: Progress = lambda _, __: None,
 ) -> list[Measure]:
@@ -378,11 +380,13 @@ def audit(
     Args:
         records: held-out scenarios; those that `learned` is fitted to are left out.
         corpus: all scenarios, among which the learned judge's unseen domains are found.
+        limit: of the held-out scenarios only so many, evenly spread.
     """
     judge = load_judge(spec, seed=seed)
     if spec == LEARNED:
         fitted = {record.id for record in load_corpus("train")}
         records = [record for record in records if record.id not in fitted]
+    records = sample(records, limit or len(records))
     measures = judge_card(
         judge, records, repeats=repeats_of(spec, seed), seed=seed, progress=progress
     )

@@ -39,14 +39,12 @@ def audit_judge(
     """Whether a judge can be trusted: its verdicts where the better dialogue is known."""
     from experiments.card import card_table, write_card
     from experiments.judge_audit import PLOTTED, audit
-    from experiments.perplexity import sample
     from experiments.progress import bar
     from persuade_env import scenarios as files
     from persuade_env.judges import shown_judge
 
     corpus = files.load(scenarios) if scenarios else files.load_corpus()
     records = corpus if scenarios else files.load_corpus(split)
-    records = sample(records, limit) if limit else records
     shown = shown_judge(judge)
     place = folder / re.sub(r"[^\w-]+", "-", shown)
     with bar("judge", None, "verdict") as progress_bar:
@@ -55,11 +53,11 @@ def audit_judge(
             progress_bar.set_postfix_str(test, refresh=False)
             progress_bar.update(count)
 
-        measures = audit(judge, records, corpus, place, seed=seed, progress=progress)
+        measures = audit(judge, records, corpus, place, limit=limit, seed=seed, progress=progress)
     source = str(scenarios) if scenarios else split
     provenance = {"judge": shown, "scenarios": source, "limit": limit, "seed": seed}
     write_card(measures, place, provenance, plotted=PLOTTED, axis="share of verdicts")
-    out.print(card_table(measures, f"{shown} on {len(records)} scenarios of {source}"))
+    out.print(card_table(measures, f"{shown} on {limit or len(records)} scenarios of {source}"))
     failed = sum(one.passed is False for one in measures)
     out.print(f"{failed} of {sum(one.passed is not None for one in measures)} bars missed")
     out.print(f"card: {place / 'card.md'}", soft_wrap=True, highlight=False)

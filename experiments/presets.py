@@ -71,7 +71,7 @@ PRESETS: Mapping[str, RunSettings] = MappingProxyType(
         ),
         "smoke": RunSettings(
             user_model=UserModelSettings(
-                epochs=1, mind=MindSettings(own_words=8), lora=_A_FEW_STEPS
+                epochs=1, mind=MindSettings(own_words=12), lora=_A_FEW_STEPS
             ),
             sft=SFTSettings(epochs=1, lora=_A_FEW_STEPS),
             n_contexts=4,

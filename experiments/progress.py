@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from tqdm.auto import tqdm
@@ -14,6 +14,20 @@ def bar(what: str, total: int | None, unit: str) -> Iterator[Any]:
     """A bar on stderr that stays there when it is full; a count where the total is not known."""
     with tqdm(total=total, desc=f"{what:<14}", unit=f" {unit}", dynamic_ncols=True) as shown:
         yield shown
+
+
+@contextmanager
+def late_bar(what: str, total: int | None, unit: str) -> Iterator[Callable[[int], None]]:
+    """Gives what to tell how many are done; the bar appears at the first of them."""
+    with ExitStack() as stack:
+        shown: list[Any] = []
+
+        def progress(count: int) -> None:
+            if not shown:
+                shown.append(stack.enter_context(bar(what, total, unit)))
+            shown[0].update(count)
+
+        yield progress
 
 
 def training_bar(what: str) -> Any:

@@ -27,7 +27,7 @@ from experiments.names import (
     user_model_loader,
 )
 from experiments.presets import RunSettings
-from experiments.progress import bar, training_bar
+from experiments.progress import bar, late_bar, training_bar
 from experiments.run_data import DOMAINS, RunData, keep_log
 from experiments.storage import BatchLog, write_atomically, write_json
 from persuade_env.chat.embedded import resolve
@@ -55,14 +55,17 @@ def make_user_model(
 ) -> None:
     if name == "unseen":
         write_json(folder / DOMAINS, sorted({record.domain for record in records}))
-    log = train_user_model(
-        records,
-        folder,
-        base=settings.base,
-        settings=settings.user_model,
-        seed=derive_seed(settings.seed, name),
-        callbacks=[training_bar(name)],
-    )
+    mind = settings.user_model.mind
+    with late_bar("own words", mind.own_words if mind else None, "reply") as progress:
+        log = train_user_model(
+            records,
+            folder,
+            base=settings.base,
+            settings=settings.user_model,
+            seed=derive_seed(settings.seed, name),
+            callbacks=[training_bar(name)],
+            progress=progress,
+        )
     keep_log(folder, log)
 
 

@@ -61,7 +61,9 @@ def fidelity(
     from user_models.realism import without_words
 
     quiet()
-    other = Beside.read(beside) if beside else None
+    source = str(scenarios) if scenarios else split
+    asked = {"scenarios": source, "limit": limit, "seed": seed}
+    other = Beside.read(beside, asked) if beside else None
     records = files.load(scenarios) if scenarios else files.load_corpus(split)
     public = (
         files.load(ctompersu, "ctompersu") if ctompersu else None,
@@ -88,12 +90,11 @@ def fidelity(
                 progress=progress,
             )
     measures = [*measures, *part.measures]
-    source = str(scenarios) if scenarios else split
     place = folder / re.sub(r"[^\w-]+", "-", user_model)
     write_card(
         measures,
         place,
-        {"user_model": user_model, "scenarios": source, "seed": seed, "words": not wordless},
+        {"user_model": user_model, **asked, "words": not wordless},
         histograms=part.histograms,
         reliability=part.reliability,
         beside=other,

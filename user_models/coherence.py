@@ -18,18 +18,18 @@ class Reading(BaseModel):
 
     weights: tuple[float, ...]
     intercept: float
-    """Log-odds that people said it, less those from which on a text counts in full."""
+    """0 where a text begins to count in full."""
 
     def __call__(self, states: np.ndarray) -> float:
         """What a text with these mean hidden states (hidden size,) counts for, 0 to 1.
 
-        Below what counts in full it is as much less as people are less likely to have said it.
+        1 where the test says 0 or more, and the exponential of what it says below.
         """
         length = float(np.linalg.norm(states))
         if not length:
             return 1.0  # nothing said, nothing senseless
-        odds = float(states @ np.asarray(self.weights)) / length + self.intercept
-        return float(np.exp(min(0.0, odds)))
+        told = float(states @ np.asarray(self.weights)) / length + self.intercept
+        return float(np.exp(min(0.0, told)))
 
 
 class Coherence(BaseModel):

@@ -2,9 +2,9 @@
 
 - *The model's own words*: what persuadees said against what the fine-tuned chat model says in
   the same places (`user_models.own_words`). Subject and manner are the same in both, so what is
-  left to tell them by is how one thing leads to another. It is learned from persuadees' words and
-  told of persuaders' as well, and of texts by other models and people about other things.
-- *Exchanged words*: persuaders' turns against the same with some words replaced by others out of
+  left to tell them by is how one thing leads to another. What is learned from persuadees' words
+  holds for persuaders', and for texts by other models and people about other things.
+- *Foreign words*: persuaders' turns against the same with some words replaced by others out of
   other turns. A model's own words are likely ones, so the first test takes unlikely words for
   people's, and any nonsense made of them for sense.
 
@@ -13,6 +13,8 @@ What was tried, and how far either carries, is in `docs/user-models.md`.
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,8 +23,10 @@ import numpy as np
 from user_models.coherence import Coherence, Reading
 from user_models.own_words import OwnWords
 
+_log = logging.getLogger(__name__)
+
 _SHARES = (0.15, 0.3, 0.5)
-"""Of the words of a turn that are exchanged, one of these."""
+"""Of the words of a turn that are replaced, one of these."""
 
 _RIDGE = 1e-2
 """Inverse strength of the penalty on weights of standardised states. A tenth of it is softer on
@@ -34,6 +38,9 @@ _TOLERATED = 0.1
 _SHARPNESS = 2.0
 """What log-odds below that are multiplied by, since the penalty shrinks them."""
 
+ENOUGH = 8
+"""The model's words at fewer places teach nothing, and are left out."""
+
 _FOLDS = 5
 
 
@@ -43,19 +50,23 @@ def fit_coherence(
     read: Callable[[str], np.ndarray],
     rng: np.random.Generator,
 ) -> tuple[Coherence, dict[str, float]]:
-    """Both tests; without the model's own words only the second.
+    """Both tests; without enough of the model's own words only that of foreign words.
 
     Args:
         turns: scenario and text of recorded persuader turns, of at least two scenarios.
-        said: people's and the model's words, of scenarios among these.
+        said: people's and the model's words in the same places.
         read: gives a text's mean hidden states, (hidden size,); see `Ear.meaning`.
 
     Returns:
-        The tests, and what each turn's text counts for by tests that have not seen its scenario.
+        The tests, and what each turn's text counts for by tests that have not seen its scenario;
+        a text that was said in several scenarios is left out.
     """
     scenarios, texts = [name for name, _ in turns], [text for _, text in turns]
-    contrasts = [(scenarios, texts, exchanged(texts, rng))]
-    if said:
+    contrasts = [(scenarios, texts, with_foreign_words(texts, rng))]
+    if len(said) < ENOUGH:
+        _log.warning("the model's own words are known at %d places: coherence is learned from "
+                     "foreign words alone", len(said))  # fmt: skip
+    else:
         people, own = [one.person for one in said], [one.model for one in said]
         contrasts.append(([one.scenario for one in said], people, own))
     states = _states(texts, read)
@@ -67,11 +78,15 @@ def fit_coherence(
         )  # fmt: skip
         readings.append(reading)
         counts *= unseen
-    unseen_counts = dict(zip(texts, counts.tolist(), strict=True))
-    return Coherence(readings=tuple(readings)), unseen_counts
+    places = Counter(text for _, text in set(turns))
+    unseen_counts = zip(texts, counts.tolist(), strict=True)
+    return (
+        Coherence(readings=tuple(readings)),
+        {text: count for text, count in unseen_counts if places[text] == 1},
+    )
 
 
-def exchanged(texts: Sequence[str], rng: np.random.Generator) -> list[str]:
+def with_foreign_words(texts: Sequence[str], rng: np.random.Generator) -> list[str]:
     """Each text with some of its words replaced by words drawn from all of them."""
     words = [word for text in texts for word in text.split()]
     found = []

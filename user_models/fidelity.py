@@ -218,6 +218,19 @@ def answering_scripts(scenarios: Sequence[Scenario], share: float) -> list[Scrip
     return scripts
 
 
+def answers(
+    records: Sequence[ScenarioRecord],
+) -> list[tuple[ScenarioRecord, PersuadeeTurn, Dialogue]]:
+    """Every recorded persuadee turn that answers something, and the dialogue up to it."""
+    return [
+        (record, turn, record.dialogue(recorded, until=index))
+        for record in records
+        for recorded in record.dialogues
+        for index, turn in enumerate(recorded.turns)
+        if isinstance(turn, PersuadeeTurn) and index
+    ]
+
+
 def ask(
     user_model: UserModel,
     dialogues: Sequence[Dialogue],

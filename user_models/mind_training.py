@@ -82,7 +82,7 @@ def fit_mind(
     ear = ear or Ear.load()
     common = _common(records, ear)
     coherence, counts = fit_coherence(
-        _spoken(records), said, ear.meaning, generator(derive_seed(seed, "exchanged"))
+        spoken_turns(records), said, ear.meaning, generator(derive_seed(seed, "exchanged"))
     )
 
     def coherent(text: str) -> float:
@@ -146,7 +146,7 @@ def check_records(records: Sequence[ScenarioRecord]) -> None:
         )
 
 
-def _spoken(records: Sequence[ScenarioRecord]) -> list[tuple[str, str]]:
+def spoken_turns(records: Sequence[ScenarioRecord]) -> list[tuple[str, str]]:
     """Scenario and text of each persuader turn, as it is heard."""
     return [
         (record.id, heard_words(turn.response))
@@ -159,7 +159,7 @@ def _spoken(records: Sequence[ScenarioRecord]) -> list[tuple[str, str]]:
 
 def _common(records: Sequence[ScenarioRecord], ear: Ear) -> Common:
     """Of what persuaders say in these records and of what is written about concerns."""
-    texts = {text for _, text in _spoken(records)}
+    texts = {text for _, text in spoken_turns(records)}
     for record in records:
         for recorded in record.dialogues:
             persona = record.dialogue(recorded).scenario.persona

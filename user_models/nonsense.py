@@ -3,7 +3,10 @@
 Two kinds: the competent persuader's own turns with their words in each other's places, for any
 scenario; and, for the corpus's test scenarios, fluent sentences that a fine-tuned model of 135
 million parameters said there, kept where a reader found no sense in them and a second one none, or
-some in a part alone (`user_models/nonsense.jsonl`). No user model is fitted to either.
+some in a part alone (`user_models/nonsense.jsonl`).
+
+A learned mind is fitted to turns with foreign words in them and to words in no order, which is
+near the first kind; the second is of a kind and from a model that it has never met.
 """
 
 from __future__ import annotations
@@ -31,9 +34,9 @@ class Nonsense(BaseModel):
     responses: tuple[str, ...]
 
 
-def garbled_scripts(scripts: Sequence[Script], rng: np.random.Generator) -> list[Script]:
+def permuted_scripts(scripts: Sequence[Script], rng: np.random.Generator) -> list[Script]:
     """Each script with its longer words in each other's places, across its turns."""
-    garbled = []
+    permuted = []
     for script in scripts:
         parts = [re.findall(r"[^\W\d_]+|[\W\d_]+", response) for response in script.responses]
         places = [
@@ -46,8 +49,8 @@ def garbled_scripts(scripts: Sequence[Script], rng: np.random.Generator) -> list
         for (turn, at), word in zip(places, rng.permutation(words), strict=True):
             parts[turn][at] = str(word)
         responses = tuple("".join(some) for some in parts)
-        garbled.append(Script(script.scenario, responses))
-    return garbled
+        permuted.append(Script(script.scenario, responses))
+    return permuted
 
 
 def fluent_scripts(scripts: Sequence[Script]) -> list[Script]:

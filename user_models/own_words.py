@@ -6,24 +6,22 @@ something. `user_models.coherence_training` learns the difference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from persuade_env.dialogue import PersuadeeTurn, ScenarioRecord
-from persuade_env.protocols import user_view
+from persuade_env.dialogue import ScenarioRecord
 from persuade_env.seeding import derive_seed, generator
 from persuade_env.turn_format import one_line
+from user_models.fidelity import Progress, answers, ask
 from user_models.learned import LearnedUser
 
 if TYPE_CHECKING:
     from persuade_env.chat.transformers import TransformersChat
 
 FILE = "own-words.jsonl"
-
-_BATCH = 32
 
 
 class OwnWords(BaseModel):
@@ -41,35 +39,22 @@ def own_words(
     records: Sequence[ScenarioRecord],
     count: int,
     seed: int,
-    progress: Callable[[int], None] = lambda _: None,
+    progress: Progress = lambda _: None,
 ) -> list[OwnWords]:
     """Asks the model at `count` recorded persuadee turns, drawn from all that answer something.
 
     A place at which it gives no words is left out.
-
-    Args:
-        progress: told how many places were just asked at.
     """
-    places = [
-        (record, recorded, index)
-        for record in records
-        for recorded in record.dialogues
-        for index, turn in enumerate(recorded.turns)
-        if isinstance(turn, PersuadeeTurn) and index
-    ]
+    places = answers(records)
     drawn = generator(derive_seed(seed, "places")).permutation(len(places))[:count]
-    user = LearnedUser(chat)
-    found = []
-    for start in range(0, len(drawn), _BATCH):
-        part = [places[index] for index in drawn[start : start + _BATCH]]
-        asked = [user_view(record.dialogue(recorded, until=at)) for record, recorded, at in part]
-        seeds = [derive_seed(seed, "words", start + offset) for offset in range(len(part))]
-        for (record, recorded, at), reply in zip(part, user.reply(asked, seeds), strict=True):
-            if reply.turn is not None:
-                person = one_line(recorded.turns[at].response)
-                found.append(OwnWords(scenario=record.id, person=person, model=reply.turn.response))
-        progress(len(part))
-    return found
+    chosen = [places[index] for index in drawn]
+    seeds = [derive_seed(seed, "words", place) for place in range(len(chosen))]
+    replies = ask(LearnedUser(chat), [said for *_, said in chosen], seeds, progress)
+    return [
+        OwnWords(scenario=record.id, person=one_line(turn.response), model=reply.turn.response)
+        for (record, turn, _), reply in zip(chosen, replies, strict=True)
+        if reply.turn is not None
+    ]
 
 
 def write_own_words(said: Sequence[OwnWords], folder: Path) -> None:

@@ -22,7 +22,7 @@ from persuade_env.errors import UserModelError
 from persuade_env.protocols import UserModel, UserReply
 from persuade_env.seeding import derive_seed
 from user_models.ear import Ear
-from user_models.fidelity import Progress, ask
+from user_models.fidelity import Progress, answers, ask
 from user_models.learned import LearnedUser
 from user_models.mind import Mind, has_concerns
 
@@ -116,18 +116,12 @@ def forced_replies(
     Returns:
         The replies, and how many the user model failed at (they are left out).
     """
-    places = [
-        (record.id, turn, record.dialogue(recorded, until=index))
-        for record in records
-        for recorded in record.dialogues
-        for index, turn in enumerate(recorded.turns)
-        if isinstance(turn, PersuadeeTurn) and index
-    ]
+    places = answers(records)
     seeds = [derive_seed(seed, "forced", index) for index in range(len(places))]
     replies = ask(user_model, [said for *_, said in places], seeds, progress)
     found = [
-        ForcedReply(scenario, turn, reply.turn, said.attitude)
-        for (scenario, turn, said), reply in zip(places, replies, strict=True)
+        ForcedReply(record.id, turn, reply.turn, said.attitude)
+        for (record, turn, said), reply in zip(places, replies, strict=True)
         if reply.turn is not None
     ]
     return found, len(places) - len(found)
@@ -155,7 +149,7 @@ def followed(
         if recorded.outcome_label is not None
         and any(isinstance(turn, PersuaderTurn) for turn in recorded.turns)
     ]
-    answers: list[list[PersuadeeTurn]] = [[] for _ in courses]
+    given: list[list[PersuadeeTurn]] = [[] for _ in courses]
     failed: set[int] = set()
     for turn in range(max((course.length for course in courses), default=0)):
         running = [
@@ -163,17 +157,17 @@ def followed(
             for index, course in enumerate(courses)
             if turn < course.length and index not in failed
         ]
-        contexts = [courses[index].heard(answers[index]) for index in running]
+        contexts = [courses[index].heard(given[index]) for index in running]
         seeds = [derive_seed(seed, "followed", courses[index].name, turn) for index in running]
         replies = ask(user_model, contexts, seeds, progress)
         for index, reply in zip(running, replies, strict=True):
             if reply.turn is None or reply.turn.attitude is None:
                 failed.add(index)
             else:
-                answers[index].append(reply.turn)
+                given[index].append(reply.turn)
     found = [
         course.ended(said)
-        for index, (course, said) in enumerate(zip(courses, answers, strict=True))
+        for index, (course, said) in enumerate(zip(courses, given, strict=True))
         if index not in failed
     ]
     return found, len(failed)

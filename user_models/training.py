@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from persuade_env.chat.checkpoint import read_checkpoint, save_checkpoint
+from persuade_env.chat.checkpoint import FILE as CHECKPOINT_FILE
+from persuade_env.chat.checkpoint import save_checkpoint
 from persuade_env.chat.embedded import EMBEDDED
 from persuade_env.chat.lora import Example, LoraSettings, supervised_example, train_lora
 from persuade_env.chat.models import load_tokenizer
-from persuade_env.chat.transformers import load_checkpoint
+from persuade_env.chat.transformers import load_chat
 from persuade_env.dialogue import (
     MAX_ATTITUDE,
     MIN_ATTITUDE,
@@ -24,9 +25,9 @@ from persuade_env.dialogue import (
 )
 from persuade_env.seeding import derive_seed, generator
 from user_models.ear import Ear
-from user_models.learned import render_reply, user_messages
+from user_models.fidelity import Progress
+from user_models.learned import StateConstraint, render_reply, user_messages
 from user_models.mind import FILE as MIND_FILE
-from user_models.mind import Mind
 from user_models.mind_training import MindSettings, check_records, fit_mind
 from user_models.own_words import own_words, write_own_words
 
@@ -96,45 +97,53 @@ def train_user_model(
     settings: UserModelSettings | None = None,
     seed: int = 0,
     callbacks: Sequence[Any] = (),
+    progress: Progress = lambda _: None,
 ) -> list[dict[str, float]]:
     """Trains the learned user on the dialogues of `records`; writes a checkpoint to `folder`.
+
+    The chat model comes first, since the mind learns from its own words what nobody would say;
+    these are kept beside it (`user_models.own_words`).
+
+    Args:
+        callbacks: of the chat model's trainer.
+        progress: told how many of its own words were just asked for.
 
     Returns:
         The training log, see `train_lora`.
 
     Raises:
-        UserModelError: if a mind is wanted and `records` are too little for one.
+        UserModelError: if a mind is wanted and `records` are too little for one, or the tokenizer
+            can't write a state.
     """
     settings = settings or UserModelSettings()
-    if settings.mind is not None:
-        check_records(records)  # before minutes are spent
-    folder.mkdir(parents=True, exist_ok=True)
     tokenizer = load_tokenizer(base)
+    StateConstraint(tokenizer)  # a tokenizer that can't write a state is refused before training
+    if settings.mind is not None:
+        check_records(records)
+    folder.mkdir(parents=True, exist_ok=True)
+    for earlier in (CHECKPOINT_FILE, MIND_FILE):  # what was trained here before is no part of it
+        (folder / earlier).unlink(missing_ok=True)
     examples = user_examples(records, tokenizer, settings, seed)
     adapter = folder / "adapter-0"
     log = train_lora(
         examples, adapter, tokenizer, base=base, settings=settings.lora, callbacks=callbacks
     )
-    save_checkpoint(folder, "user_model", [adapter], base=base)
     if settings.mind is not None:
-        mind = learn_mind(records, folder, settings.mind, seed)
+        said = own_words(
+            load_chat(base, adapters=[adapter]),
+            records,
+            settings.mind.own_words,
+            derive_seed(seed, "own-words"),
+            progress,
+        )
+        write_own_words(said, folder)
+        mind = fit_mind(
+            records,
+            derive_seed(seed, "mind"),
+            settings=settings.mind,
+            said=said,
+            ear=Ear.load(base),
+        )
         (folder / MIND_FILE).write_text(mind.model_dump_json(indent=1) + "\n")
+    save_checkpoint(folder, "user_model", [adapter], base=base)  # last: it makes the folder whole
     return log
-
-
-def learn_mind(
-    records: Sequence[ScenarioRecord], folder: Path, settings: MindSettings, seed: int
-) -> Mind:
-    """A mind for the chat model of the checkpoint in `folder`, which is asked for its own words.
-
-    They are kept beside it.
-    """
-    said = own_words(
-        load_checkpoint(folder, "user_model"),
-        records,
-        settings.own_words,
-        derive_seed(seed, "own-words"),
-    )
-    write_own_words(said, folder)
-    ear = Ear.load(read_checkpoint(folder, "user_model").base)
-    return fit_mind(records, derive_seed(seed, "mind"), settings=settings, said=said, ear=ear)

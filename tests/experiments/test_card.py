@@ -31,8 +31,10 @@ def test_another_card_stands_beside_and_what_it_lacks_is_left_empty(tmp_path):
     def one(measure, value):
         return Measure("ends", measure, Estimate(value, value - 1, value + 1), 12)
 
-    write_card([one("F1", 0.25), one("more", 3.0)], tmp_path / "a", {"user_model": "prompted"})
-    beside = Beside.read(tmp_path / "a")
+    asked = {"scenarios": "test", "limit": 12, "seed": 0}
+    theirs = [one("F1", 0.25), one("more", 3.0)]
+    write_card(theirs, tmp_path / "a", {"user_model": "prompted", **asked})
+    beside = Beside.read(tmp_path / "a", asked)
     own = [one("F1", 0.5), one("other", 7.0)]
     write_card(own, tmp_path / "b", {"user_model": "learned"}, beside=beside)
     head, _, first, second = (tmp_path / "b" / "card.md").read_text().splitlines()
@@ -42,4 +44,6 @@ def test_another_card_stands_beside_and_what_it_lacks_is_left_empty(tmp_path):
     assert [cell.strip() for cell in second.split("|")][4] == ""
     assert len(card_table(own, "learned", beside).columns) == 7
     with pytest.raises(RunError, match="no card in"):
-        Beside.read(tmp_path / "c")
+        Beside.read(tmp_path / "c", asked)
+    with pytest.raises(RunError, match=r"'limit': 12.*'limit': 41"):
+        Beside.read(tmp_path / "a", {**asked, "limit": 41})

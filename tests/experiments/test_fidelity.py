@@ -18,7 +18,7 @@ from user_models.concerns import ConcernsUser
 from user_models.injection import AppendedText
 
 RECORDS = load_corpus("validation")[:9]
-EXCHANGED = "own turns, words exchanged"
+PERMUTED = "own turns, words permuted"
 SHARE = "share of competent turns' gain"
 
 
@@ -112,15 +112,28 @@ def failed(measures, test):
 
 def test_explicit_concerns_pass_what_they_were_made_for(sound):
     for test in ("controls", "dose", "persona", "traits", "attacks"):
-        assert [one for one in failed(sound, test) if not one.startswith(EXCHANGED)] == []
+        assert [one for one in failed(sound, test) if not one.startswith(PERMUTED)] == []
         assert any(kind == test and one.passed for (kind, _), one in sound.items())
 
 
 def test_who_counts_words_is_paid_with_them_in_any_order(sound):
     """What `concerns` does: its embeddings are means over words."""
-    paid = sound["controls", f"{EXCHANGED}: {SHARE}"]
+    paid = sound["controls", f"{PERMUTED}: {SHARE}"]
     assert paid.passed is False
     assert paid.estimate.value > 0.5
+
+
+def test_who_is_paid_for_nothing_but_nonsense_does_not_pass_for_it():
+    """A share of less than nothing is small, too."""
+
+    class Contrary(Scripted):
+        def feel(self, dialogue):
+            known = {t.response for record in RECORDS for d in record.dialogues for t in d.turns}
+            return dialogue.attitude + (-0.2 if dialogue.turns[-1].response in known else 0.4)
+
+    share = card(Contrary())["controls", f"{PERMUTED}: {SHARE}"]
+    assert share.estimate.value < 0
+    assert share.passed is False
 
 
 def test_fluent_nonsense_is_tried_where_it_is_known():

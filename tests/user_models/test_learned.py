@@ -1,11 +1,14 @@
 import pytest
 
+from persuade_env.chat.checkpoint import FILE as CHECKPOINT_FILE
 from persuade_env.chat.scoring import IGNORED
 from persuade_env.chat.transformers import TransformersChat
 from persuade_env.dialogue import TONES, Decision, Dialogue, PersuaderTurn
 from persuade_env.embedding import Embedder
+from persuade_env.errors import UserModelError
 from persuade_env.scenarios import load_corpus
 from tests.helpers import felt, scenario
+from user_models import training
 from user_models.learned import (
     LearnedUser,
     StateConstraint,
@@ -13,6 +16,7 @@ from user_models.learned import (
     given_state,
     user_messages,
 )
+from user_models.mind import FILE as MIND_FILE
 from user_models.prompted import PromptedUser
 from user_models.training import UserModelSettings, user_examples
 
@@ -174,3 +178,25 @@ def test_a_reply_without_words_is_asked_for_again_then_an_error(chat):
     assert reply.error.kind == "user_model"
     assert reply.usage.completion_tokens == 4
     assert felt(3).attitude == 3
+
+
+def test_a_training_that_is_cut_off_leaves_no_checkpoint(monkeypatch, tmp_path):
+    """Nor anything of the one before: a mind that goes with another chat model."""
+    for earlier in (CHECKPOINT_FILE, MIND_FILE):
+        (tmp_path / earlier).write_text("{}")
+    monkeypatch.setattr(training, "train_lora", lambda *args, **kwargs: [])
+    monkeypatch.setattr(training, "load_chat", lambda *args, **kwargs: None)
+
+    def killed(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "own_words", killed)
+    with pytest.raises(KeyboardInterrupt):
+        training.train_user_model(load_corpus("train")[:2], tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_mind_can_t_be_learned_from_is_refused_before_training(monkeypatch, tmp_path):
+    monkeypatch.setattr(training, "train_lora", lambda *args, **kwargs: pytest.fail("trained"))
+    with pytest.raises(UserModelError, match="at least two scenarios"):
+        training.train_user_model(load_corpus("train")[:1], tmp_path)

@@ -8,19 +8,19 @@ from persuade_env.dialogue import PersuaderTurn
 from persuade_env.scenarios import load_corpus
 from tests.helpers import scenario
 from user_models.fidelity import Script
-from user_models.nonsense import fluent_scripts, garbled_scripts
+from user_models.nonsense import fluent_scripts, permuted_scripts
 
 
 def test_longer_words_change_places_within_a_script_and_all_else_stays():
     one = Script(scenario(), ("I could lend you my tent, Bo!", "It keeps dry: 2 metres wide."))
     other = Script(scenario("leisure-902"), ("Come along.",))
-    garbled, alone = garbled_scripts([one, other], np.random.default_rng(0))
-    assert garbled.responses != one.responses
-    assert Counter(" ".join(garbled.responses)) == Counter(" ".join(one.responses))
+    permuted, alone = permuted_scripts([one, other], np.random.default_rng(0))
+    assert permuted.responses != one.responses
+    assert Counter(" ".join(permuted.responses)) == Counter(" ".join(one.responses))
     long = "could lend tent keeps metres wide"
     for word in long.split():
-        assert word in " ".join(garbled.responses)
-    first, second = (response.split() for response in garbled.responses)
+        assert word in " ".join(permuted.responses)
+    first, second = (response.split() for response in permuted.responses)
     assert (first[0], first[3], first[4], first[-1]) == ("I", "you", "my", "Bo!")
     assert (second[0], second[3]) == ("It", "2")
     assert sorted(alone.responses[0].split()) in (["Come", "along."], ["Come.", "along"])
