@@ -209,6 +209,30 @@ def test_a_case_is_made_turn_by_turn_and_a_copy_adds_nothing(mind, said, unseen)
         np.testing.assert_allclose(again[at], well[at], atol=1e-4)
 
 
+def test_a_turn_is_heeded_as_far_as_it_is_sensible():
+    deaf = Deaf()
+    meaning = Meaning(deaf.meaning, Common(mean=(0.0,), directions=()))
+    first, second = "I'll lend you a tent.", "Our neighbour walks your dog."
+    told = Dialogue(scenario=scenario()).extended(PersuaderTurn(response=first))
+    told = told.extended(felt(3)).extended(PersuaderTurn(response=second))
+
+    def read(**counts):
+        return features(told, Senses(EMBED, meaning, lambda text: counts[text.split()[0]]))
+
+    whole = read(**{"I'll": 1.0, "Our": 1.0})
+    assert whole[FEATURES.index("case_by_words")] != 0.0
+    np.testing.assert_allclose(read(**{"I'll": 0.3, "Our": 0.3}), 0.3 * whole)
+    without_first, without_second = (
+        read(**{"I'll": 0.0, "Our": 1.0}),
+        read(**{"I'll": 1.0, "Our": 0}),
+    )
+    case = FEATURES.index("case_by_words")
+    assert without_first[case] + without_second[case] == pytest.approx(whole[case])
+    assert without_second[-1] == 0.0
+    np.testing.assert_array_equal(without_second[: len(PULLS)], 0.0)
+    np.testing.assert_array_equal(without_first[: len(PULLS)], whole[: len(PULLS)])
+
+
 def test_how_it_is_said_can_only_cost(mind, ear, unseen):
     heard = ear([r.dialogue(d, until=1) for r in unseen for d in r.dialogues])
     costs = mind.displeasure(heard)
