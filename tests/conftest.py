@@ -42,7 +42,10 @@ def ear(chat):
 
 @pytest.fixture(scope="session")
 def said_by_model():
-    """What a learned user's chat model said in training scenarios, beside people's words."""
+    """What a learned user's chat model said in training scenarios, beside people's words.
+
+    The `own-words.jsonl` that `persuade train user-model` writes, preset `default`, seed 0.
+    """
     from user_models.own_words import read_own_words
 
     return read_own_words(Path(__file__).parent / "user_models" / "own-words.jsonl")
