@@ -72,7 +72,7 @@ def fit_mind(
 
     Args:
         said: the chat model's words beside people's; without them coherence is learned from
-            exchanged words alone.
+            foreign words alone.
 
     Raises:
         UserModelError: as `check_records`.

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict
 from user_models.fidelity import Script
 
 _LONG = 4
-"""Letters of a word that is exchanged; shorter ones hold a sentence together."""
+"""Letters of a word that is moved; shorter ones hold a sentence together."""
 
 
 class Nonsense(BaseModel):

@@ -29,6 +29,7 @@ from user_models.fidelity import Progress
 from user_models.learned import StateConstraint, render_reply, user_messages
 from user_models.mind import FILE as MIND_FILE
 from user_models.mind_training import MindSettings, check_records, fit_mind
+from user_models.own_words import FILE as OWN_WORDS_FILE
 from user_models.own_words import own_words, write_own_words
 
 
@@ -121,7 +122,8 @@ def train_user_model(
     if settings.mind is not None:
         check_records(records)
     folder.mkdir(parents=True, exist_ok=True)
-    for earlier in (CHECKPOINT_FILE, MIND_FILE):  # what was trained here before is no part of it
+    # What was trained here before is no part of it.
+    for earlier in (CHECKPOINT_FILE, MIND_FILE, OWN_WORDS_FILE):
         (folder / earlier).unlink(missing_ok=True)
     examples = user_examples(records, tokenizer, settings, seed)
     adapter = folder / "adapter-0"

@@ -17,6 +17,7 @@ from user_models.learned import (
     user_messages,
 )
 from user_models.mind import FILE as MIND_FILE
+from user_models.own_words import FILE as OWN_WORDS_FILE
 from user_models.prompted import PromptedUser
 from user_models.training import UserModelSettings, user_examples
 
@@ -182,7 +183,7 @@ def test_a_reply_without_words_is_asked_for_again_then_an_error(chat):
 
 def test_a_training_that_is_cut_off_leaves_no_checkpoint(monkeypatch, tmp_path):
     """Nor anything of the one before: a mind that goes with another chat model."""
-    for earlier in (CHECKPOINT_FILE, MIND_FILE):
+    for earlier in (CHECKPOINT_FILE, MIND_FILE, OWN_WORDS_FILE):
         (tmp_path / earlier).write_text("{}")
     monkeypatch.setattr(training, "train_lora", lambda *args, **kwargs: [])
     monkeypatch.setattr(training, "load_chat", lambda *args, **kwargs: None)
