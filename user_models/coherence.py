@@ -11,6 +11,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 
+SHARPNESS = 2.0
+"""What log-odds below the bar are multiplied by, since a penalty has shrunk them."""
+
+
 class Reading(BaseModel):
     """A linear test of a text's mean hidden states, taken at length 1."""
 
@@ -18,27 +22,34 @@ class Reading(BaseModel):
 
     weights: tuple[float, ...]
     intercept: float
-    """0 where a text begins to count in full."""
+    """Where a text begins to count in full the log-odds are 0."""
 
-    def __call__(self, states: np.ndarray) -> float:
-        """What a text with these mean hidden states (hidden size,) counts for, 0 to 1.
+    def log_odds(self, states: np.ndarray) -> float:
+        """That people said a text with these mean hidden states (hidden size,), but for a constant.
 
-        1 where the test says 0 or more, and the exponential of what it says below.
+        The odds are against what the test was learned from. 0 of nothing said.
         """
         length = float(np.linalg.norm(states))
         if not length:
-            return 1.0  # nothing said, nothing senseless
-        told = float(states @ np.asarray(self.weights)) / length + self.intercept
-        return float(np.exp(min(0.0, told)))
+            return 0.0
+        return float(states @ np.asarray(self.weights)) / length + self.intercept
+
+    def __call__(self, states: np.ndarray) -> float:
+        """What such a text counts for, 0 to 1: the odds to the power of `SHARPNESS`, at most 1."""
+        return float(np.exp(SHARPNESS * min(0.0, self.log_odds(states))))
 
 
 class Coherence(BaseModel):
-    """All tests together. Without any, every text counts in full."""
+    """Both tests together. Without either, every text counts in full."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    readings: tuple[Reading, ...] = ()
+    foreign: Reading | None = None
+    """People's words against the same with foreign ones in them."""
+    own: Reading | None = None
+    """People's words against those of the chat model that they were learned with."""
 
     def __call__(self, states: np.ndarray) -> float:
         """The product of what the text counts for in each; see `Reading`."""
-        return float(np.prod([reading(states) for reading in self.readings]))
+        readings = (self.foreign, self.own)
+        return float(np.prod([one(states) for one in readings if one is not None]))

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from user_models.coherence import Coherence, Reading
+from user_models.coherence import SHARPNESS, Coherence, Reading
 from user_models.own_words import OwnWords
 
 _log = logging.getLogger(__name__)
@@ -34,9 +34,6 @@ nonsense, ten times as much also shuts out how other people speak."""
 
 _TOLERATED = 0.1
 """Share of recorded persuader turns that read worse than what counts in full."""
-
-_SHARPNESS = 2.0
-"""What log-odds below that are multiplied by, since the penalty shrinks them."""
 
 ENOUGH = 8
 """The model's words at fewer places teach nothing, and are left out."""
@@ -62,26 +59,26 @@ def fit_coherence(
         a text that was said in several scenarios is left out.
     """
     scenarios, texts = [name for name, _ in turns], [text for _, text in turns]
-    contrasts = [(scenarios, texts, with_foreign_words(texts, rng))]
+    contrasts = {"foreign": (scenarios, texts, with_foreign_words(texts, rng))}
     if len(said) < ENOUGH:
         _log.warning("the model's own words are known at %d places: coherence is learned from "
                      "foreign words alone", len(said))  # fmt: skip
     else:
         people, own = [one.person for one in said], [one.model for one in said]
-        contrasts.append(([one.scenario for one in said], people, own))
+        contrasts["own"] = ([one.scenario for one in said], people, own)
     states = _states(texts, read)
-    readings, counts = [], np.ones(len(turns))
-    for names, genuine, nonsense in contrasts:
+    readings, counts = {}, np.ones(len(turns))
+    for name, (names, genuine, nonsense) in contrasts.items():
         reading, unseen = _fit(
             np.asarray(names), _states(genuine, read), _states(nonsense, read),
             np.asarray(scenarios), states,
         )  # fmt: skip
-        readings.append(reading)
+        readings[name] = reading
         counts *= unseen
     places = Counter(text for _, text in set(turns))
     unseen_counts = zip(texts, counts.tolist(), strict=True)
     return (
-        Coherence(readings=tuple(readings)),
+        Coherence(**readings),
         {text: count for text, count in unseen_counts if places[text] == 1},
     )
 
@@ -116,10 +113,8 @@ def _fit(
     scaler, logistic = _fitted(genuine, nonsense)
     weights = logistic.coef_[0] / scaler.scale_
     intercept = float(logistic.intercept_[0] - weights @ scaler.mean_) - full
-    reading = Reading(
-        weights=tuple((_SHARPNESS * weights).tolist()), intercept=_SHARPNESS * intercept
-    )
-    return reading, np.exp(_SHARPNESS * np.minimum(0.0, odds - full))
+    reading = Reading(weights=tuple(weights.tolist()), intercept=intercept)
+    return reading, np.exp(SHARPNESS * np.minimum(0.0, odds - full))
 
 
 def unseen_odds(

@@ -13,6 +13,11 @@ reading was measured and found to be moved by nothing in particular (`docs/user-
 
 The line of state is decoded under a constraint, so it can always be read; and nobody
 accepts below 5.5 or walks away above 3, as in the corpus.
+
+A small model's words are told from people's by what the mind has learned of sense
+(`user_models.coherence`), and that tells which words to keep: of a few drafts one is drawn by
+the odds that people would say it. With many drafts this is importance resampling from what
+people say (Rubin, 1987), as far as those odds are right; with a few it goes part of the way.
 """
 
 from __future__ import annotations
@@ -22,12 +27,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from persuade_env.dialogue import TONES, Decision, Dialogue, PersuadeeTurn, PersuaderTurn
 from persuade_env.embedding import Embedder
 from persuade_env.errors import UserModelError
 from persuade_env.protocols import Completion, Message, StopReason, Usage, UserReply
-from persuade_env.seeding import derive_seed
+from persuade_env.seeding import derive_seed, generator
 from persuade_env.turn_format import one_line, whole_sentences
+from user_models.coherence import Reading
 from user_models.ear import SILENCE, Ear, heard_words, situation
 from user_models.mind import Mind, has_concerns, read_mind
 
@@ -180,6 +188,8 @@ class LearnedUser:
         ear: what the mind hears with; needed where there is one.
         max_reply_tokens: of the state line and the words together.
         temperature, top_p: for the words.
+        drafts: how often words are drafted, in one state, before a draft is said. Without a mind
+            that knows this model's words from people's it is the first.
     """
 
     def __init__(
@@ -191,7 +201,10 @@ class LearnedUser:
         max_reply_tokens: int = 56,
         temperature: float = 0.8,
         top_p: float = 0.95,
+        drafts: int = 4,
     ) -> None:
+        if drafts < 1:
+            raise ValueError(f"drafts is {drafts}: there is nothing to say without one")
         self.chat = chat
         if mind is not None and ear is None:
             raise ValueError("a mind without an ear hears nothing: give both or neither")
@@ -200,6 +213,7 @@ class LearnedUser:
         self.max_reply_tokens = max_reply_tokens
         self.temperature = temperature
         self.top_p = top_p
+        self.drafts = drafts
         self._embed = Embedder()
         self._state = StateConstraint(chat.tokenizer)
         self._tone = ToneConstraint(chat.tokenizer)
@@ -230,7 +244,48 @@ class LearnedUser:
             for group in (minded, undecided):
                 rest = [index for index in group if index in again]
                 replies |= self._speak(rest, dialogues, other, decided, replies)
+        if self.mind is not None and self.mind.coherence.own is not None and self.drafts > 1:
+            replies |= self._chosen(replies, dialogues, seeds, self.mind.coherence.own)
         return [replies[index] for index in range(len(dialogues))]
+
+    def _chosen(
+        self,
+        first: Mapping[int, UserReply],
+        dialogues: Sequence[Dialogue],
+        seeds: Sequence[int],
+        reading: Reading,
+    ) -> dict[int, UserReply]:
+        """Replies by index, each with one of some drafts for its words; see the module."""
+        spoken = {index: one.turn for index, one in first.items() if one.turn is not None}
+        others = range(1, self.drafts)
+        messages = {index: user_messages(dialogues[index]) for index in spoken}
+        completions = self.chat.generate(
+            [messages[index] for index in spoken for _ in others],
+            [derive_seed(seeds[index], "draft", other) for index in spoken for other in others],
+            max_reply_tokens=self.max_reply_tokens,
+            temperature=self.temperature,
+            top_p=self.top_p,
+            beginnings=[f"{render_state(turn)}\n" for turn in spoken.values() for _ in others],
+        )
+        chosen = {}
+        for place, (index, turn) in enumerate(spoken.items()):
+            more = completions[place * len(others) : (place + 1) * len(others)]
+            drafts = [turn.response, *filter(None, map(_words, more))]
+            words = drafts[self._drawn(drafts, reading, derive_seed(seeds[index], "said"))]
+            usage = sum(
+                (Usage(one.prompt_tokens, one.completion_tokens) for one in more),
+                start=first[index].usage,
+            )
+            said = turn.model_copy(update={"response": words})
+            chosen[index] = UserReply(turn=said, usage=usage)
+        return chosen
+
+    def _drawn(self, drafts: Sequence[str], reading: Reading, seed: int) -> int:
+        """The index of a draft, drawn by the odds that people would say it."""
+        assert self.ear is not None  # a mind has an ear
+        log_odds = np.asarray([reading.log_odds(self.ear.meaning(draft)) for draft in drafts])
+        odds = np.exp(log_odds - log_odds.max())
+        return int(generator(seed).choice(len(drafts), p=odds / odds.sum()))
 
     def _speak(
         self,
@@ -269,10 +324,8 @@ class LearnedUser:
         self, completion: Completion, decided: tuple[float, Decision] | None, earlier: Usage
     ) -> UserReply:
         usage = Usage(completion.prompt_tokens, completion.completion_tokens) + earlier
-        state, _, words = completion.text.partition("\n")
-        words = one_line(words)
-        if completion.stop_reason is StopReason.LENGTH:
-            words = whole_sentences(words)
+        state = completion.text.partition("\n")[0]
+        words = _words(completion, after_state=True)
         fields = state.split()
         if not completion.choices or len(fields) != (3 if decided is None else 1) or not words:
             return UserReply(
@@ -284,6 +337,17 @@ class LearnedUser:
         attitude, decision = decided
         turn = PersuadeeTurn(attitude=attitude, tone=fields[-1], decision=decision, response=words)
         return UserReply(turn=turn, usage=usage)
+
+
+def _words(completion: Completion, *, after_state: bool = False) -> str:
+    """What was said, on one line, up to the last whole sentence where there was no room for more.
+
+    Args:
+        after_state: the first line is one of state.
+    """
+    text = completion.text.partition("\n")[2] if after_state else completion.text
+    words = one_line(text)
+    return whole_sentences(words) if completion.stop_reason is StopReason.LENGTH else words
 
 
 def expected_attitude(completion: Completion, constraint: StateConstraint) -> float:

@@ -7,6 +7,7 @@ answered; `experiments.realism` puts intervals to it and says what passes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 from persuade_env.dialogue import (
@@ -87,7 +88,8 @@ def without_words(user_model: UserModel, records: Sequence[ScenarioRecord]) -> U
     """Something that feels and decides as the user model does in these records, faster if it can.
 
     A learned user's attitude and decision are its mind's wherever a persona has concerns, so its
-    language model need not be asked for them. Any other user model is given back.
+    language model need not be asked for them; elsewhere it need not choose its words. Any other
+    user model is given back.
     """
     minded = all(
         has_concerns(record.dialogue(one)) for record in records for one in record.dialogues
@@ -99,6 +101,9 @@ def without_words(user_model: UserModel, records: Sequence[ScenarioRecord]) -> U
         and minded
     ):
         return MindUser(user_model.mind, user_model.ear)
+    if isinstance(user_model, LearnedUser):
+        user_model = copy(user_model)
+        user_model.drafts = 1
     return user_model
 
 

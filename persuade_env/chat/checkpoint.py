@@ -17,6 +17,7 @@ from persuade_env.chat.embedded import EMBEDDED
 from persuade_env.errors import ChatError
 
 FILE = "checkpoint.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 Role = Literal["user_model", "persuader"]
 
@@ -46,7 +47,7 @@ def save_checkpoint(
         name = f"adapter-{index}"
         target = folder / name
         target.mkdir(exist_ok=True)
-        for file in ("adapter_model.safetensors", "adapter_config.json"):
+        for file in (ADAPTER_WEIGHTS, "adapter_config.json"):
             if (adapter / file).resolve() != (target / file).resolve():
                 shutil.copy2(adapter / file, target / file)
         names.append(name)

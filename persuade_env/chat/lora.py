@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from persuade_env.chat.checkpoint import ADAPTER_WEIGHTS
 from persuade_env.chat.embedded import EMBEDDED
 from persuade_env.chat.models import load_model
 from persuade_env.chat.precision import training_dtype
@@ -155,3 +156,20 @@ def train_lora(
     trainer.train()
     cast(Any, trainer.model).save_pretrained(output)
     return [entry for entry in trainer.state.log_history if "loss" in entry]
+
+
+def scale_adapter(adapter: Path, factor: float) -> None:
+    """Multiplies what a saved LoRA adapter adds to the weights: 0 undoes it, 1 leaves it.
+
+    Between 0 and 1 the model lies on the line from the base to the tuned one, where it often keeps
+    most of what was learned and more of what was known (Wortsman et al., 2022).
+    """
+    from safetensors.torch import load_file, save_file
+
+    file = adapter / ADAPTER_WEIGHTS
+    weights = load_file(file)
+    # The update is B A, so one of both is scaled.
+    scaled = {
+        name: weight * factor if "lora_B" in name else weight for name, weight in weights.items()
+    }
+    save_file(scaled, file, metadata={"format": "pt"})

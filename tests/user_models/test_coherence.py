@@ -86,7 +86,8 @@ def test_what_is_said_in_two_scenarios_is_told_by_the_whole_tests():
     states = {f"text {k}": rng.normal(size=8) for k in range(12)}
     turns = [(f"art-{k:03}", f"text {k % 12}") for k in range(14)]
     coherence, counts = fit_coherence(turns, (), lambda t: states.get(t, np.ones(8)), rng)
-    assert len(coherence.readings) == 1
+    assert coherence.foreign is not None
+    assert coherence.own is None
     assert set(counts) == set(states) - {"text 0", "text 1"}
 
 
@@ -99,18 +100,20 @@ def test_too_few_of_the_model_s_own_words_are_left_out(said_by_model, caplog):
         return states.setdefault(text, rng.normal(size=8))
 
     few, _ = fit_coherence(turns, said_by_model[: ENOUGH - 1], read, rng)
-    assert len(few.readings) == 1
+    assert few.own is None
     assert "at 7 places" in caplog.text
     enough, _ = fit_coherence(turns, said_by_model[:ENOUGH], read, rng)
-    assert len(enough.readings) == 2
+    assert enough.own is not None
 
 
 def test_a_reading_counts_in_full_from_nothing_on():
     reading = Reading(weights=(2.0, 0.0), intercept=-1.0)
     for states, odds in (((3.0, 0.0), 1.0), ((0.0, 5.0), -1.0), ((-0.1, 0.0), -3.0)):
         found = reading(np.array(states))
-        assert found == pytest.approx(math.exp(min(0.0, odds)))
-        assert Coherence(readings=(reading, reading))(np.array(states)) == pytest.approx(found**2)
+        assert reading.log_odds(np.array(states)) == pytest.approx(odds)
+        assert found == pytest.approx(math.exp(2 * min(0.0, odds)))
+        both = Coherence(foreign=reading, own=reading)
+        assert both(np.array(states)) == pytest.approx(found**2)
     assert reading(np.zeros(2)) == Coherence()(np.ones(2)) == 1.0
 
 

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from persuade_env.chat.checkpoint import FILE as CHECKPOINT_FILE
@@ -19,6 +21,7 @@ from user_models.learned import (
 from user_models.mind import FILE as MIND_FILE
 from user_models.own_words import FILE as OWN_WORDS_FILE
 from user_models.prompted import PromptedUser
+from user_models.realism import without_words
 from user_models.training import UserModelSettings, user_examples
 
 SAID = Dialogue(scenario=scenario()).extended(
@@ -95,10 +98,52 @@ def test_alone_in_the_batch_the_words_are_the_same_at_any_width(chat, mind, ear,
 def test_a_scenario_without_a_persona_is_played_without_the_mind(chat, mind, ear):
     plain = SAID.scenario.model_copy(update={"persona": None})
     bare = Dialogue(scenario=plain, turns=SAID.turns)
-    user = LearnedUser(chat, mind, ear, max_reply_tokens=24)
+    user = LearnedUser(chat, mind, ear, max_reply_tokens=24, drafts=1)
     mixed = user.reply([SAID, bare], [1, 2])
     assert mixed[0] == user.reply([SAID], [1])[0]
     assert mixed[1] == LearnedUser(chat, max_reply_tokens=24).reply([bare], [2])[0]
+
+
+def test_of_the_drafts_one_is_said_that_people_would_say(chat, mind, ear):
+    """With 8 drafts the words read more like people's, and state and tone are those of the first."""
+    dialogues = [
+        Dialogue(scenario=record.scenario).extended(PersuaderTurn(response="Why not?"))
+        for record in load_corpus("test")[:12]
+    ]
+    seeds = list(range(12))
+    first, chosen = (
+        LearnedUser(chat, mind, ear, max_reply_tokens=24, drafts=drafts).reply(dialogues, seeds)
+        for drafts in (1, 8)
+    )
+    assert mind.coherence.own is not None
+
+    def log_odds(replies):
+        meanings = [ear.meaning(reply.turn.response) for reply in replies]
+        return sum(map(mind.coherence.own.log_odds, meanings)) / len(replies)
+
+    assert log_odds(chosen) > log_odds(first) + 0.5
+    for one, other in zip(first, chosen, strict=True):
+        blank = {"response": "."}
+        assert one.turn.model_copy(update=blank) == other.turn.model_copy(update=blank)
+        assert other.usage.completion_tokens > one.usage.completion_tokens
+
+
+def test_a_draft_is_drawn_in_proportion_to_its_odds(chat, mind, ear):
+    user = LearnedUser(chat, mind, ear)
+    drafts = ["Who would feed the dog while I am away?", "The dog is the window of the door."]
+    reading = mind.coherence.own
+    odds = [math.exp(reading.log_odds(ear.meaning(draft))) for draft in drafts]
+    drawn = [user._drawn(drafts, reading, seed) for seed in range(2000)]
+    assert sum(drawn) / len(drawn) == pytest.approx(odds[1] / sum(odds), abs=0.04)
+
+
+def test_without_words_there_is_nothing_to_choose(chat, mind, ear):
+    user = LearnedUser(chat, mind, ear)
+    unknown = [one.model_copy(update={"persona": None}) for one in load_corpus("test")[:2]]
+    quick = without_words(user, unknown)
+    assert (quick.drafts, user.drafts) == (1, 4)
+    with pytest.raises(ValueError, match="drafts is 0"):
+        LearnedUser(chat, drafts=0)
 
 
 def test_a_beginning_is_given_and_not_sampled(chat, tokenizer):

@@ -1,7 +1,9 @@
 import pytest
+import torch
 
 from persuade_env.chat.checkpoint import read_checkpoint, save_checkpoint
-from persuade_env.chat.lora import supervised_example
+from persuade_env.chat.lora import TARGET_MODULES, scale_adapter, supervised_example
+from persuade_env.chat.models import load_merged, load_model
 from persuade_env.chat.scoring import IGNORED
 from persuade_env.errors import ChatError
 
@@ -45,3 +47,23 @@ def test_a_checkpoint_is_read_back_and_its_role_is_checked(tmp_path):
         read_checkpoint(tmp_path / "sft", "user_model")
     with pytest.raises(ChatError, match="no checkpoint"):
         read_checkpoint(tmp_path, "persuader")
+
+
+def test_a_scaled_adapter_lies_on_the_line_from_the_base_to_the_tuned_model(tmp_path):
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(0)
+    config = LoraConfig(r=2, target_modules=list(TARGET_MODULES), init_lora_weights=False)
+    get_peft_model(load_model(dtype=torch.float32), config).save_pretrained(tmp_path)
+
+    def weights():
+        merged = load_merged(adapters=[tmp_path], dtype=torch.float32)
+        return merged.model.layers[3].self_attn.v_proj.weight.detach()
+
+    base = load_model(dtype=torch.float32).model.layers[3].self_attn.v_proj.weight.detach()
+    tuned = weights()
+    assert not torch.allclose(base, tuned)
+    scale_adapter(tmp_path, 0.5)
+    torch.testing.assert_close(weights(), (base + tuned) / 2)
+    scale_adapter(tmp_path, 0.0)
+    torch.testing.assert_close(weights(), base)
