@@ -10,7 +10,6 @@ from __future__ import annotations
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-
 SHARPNESS = 2.0
 """What log-odds below the bar are multiplied by, since a penalty has shrunk them."""
 

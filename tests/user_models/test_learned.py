@@ -105,7 +105,7 @@ def test_a_scenario_without_a_persona_is_played_without_the_mind(chat, mind, ear
 
 
 def test_of_the_drafts_one_is_said_that_people_would_say(chat, mind, ear):
-    """With 8 drafts the words read more like people's, and state and tone are those of the first."""
+    """Of 8 drafts the words read more like people's; state and tone are those of the first."""
     dialogues = [
         Dialogue(scenario=record.scenario).extended(PersuaderTurn(response="Why not?"))
         for record in load_corpus("test")[:12]
@@ -232,6 +232,8 @@ def test_a_training_that_is_cut_off_leaves_no_checkpoint(monkeypatch, tmp_path):
         (tmp_path / earlier).write_text("{}")
     monkeypatch.setattr(training, "train_lora", lambda *args, **kwargs: [])
     monkeypatch.setattr(training, "load_chat", lambda *args, **kwargs: None)
+    scaled = {}
+    monkeypatch.setattr(training, "scale_adapter", lambda *args: scaled.update([args]))
 
     def killed(*args):
         raise KeyboardInterrupt
@@ -240,6 +242,7 @@ def test_a_training_that_is_cut_off_leaves_no_checkpoint(monkeypatch, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         training.train_user_model(load_corpus("train")[:2], tmp_path)
     assert not list(tmp_path.iterdir())
+    assert scaled == {tmp_path / "adapter-0": UserModelSettings().update_kept}
 
 
 def test_what_a_mind_can_t_be_learned_from_is_refused_before_training(monkeypatch, tmp_path):
