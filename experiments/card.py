@@ -166,7 +166,7 @@ def write_card(
     axis: str = "attitude, Likert points",
     beside: Beside | None = None,
 ) -> None:
-    """Writes `card.json`, `card.md` and `card.png` to `folder`.
+    """Writes `card.json`, `card.md` and, where there is something to plot, `card.png` to `folder`.
 
     With histograms or a reliability diagram, `realism.png` too.
 
@@ -188,7 +188,10 @@ def write_card(
     write_json(folder / CARD, {**provenance, **rows})
     write_atomically(folder / "card.md", markdown_card(measures, beside))
     shown_measures = [one for one in measures if one.test in plotted]
-    _plot(shown_measures, axis, folder / "card.png")
+    for earlier in ("card.png", "realism.png"):  # of a card with other parts
+        (folder / earlier).unlink(missing_ok=True)
+    if shown_measures:
+        _plot(shown_measures, axis, folder / "card.png")
     if histograms or reliability:
         _plot_realism(histograms, reliability, folder / "realism.png")
 

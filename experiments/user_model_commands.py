@@ -10,6 +10,7 @@ import typer
 
 from experiments.console import out
 from experiments.options import RUNS, Seed, names_in, quiet
+from persuade_env.errors import RunError
 from persuade_env.scenarios import SPLITS
 
 
@@ -43,6 +44,13 @@ def fidelity(
             help="The mind of a learned user alone: minutes less, and nothing about words.",
         ),
     ] = False,
+    mindless: Annotated[
+        bool,
+        typer.Option(
+            "--without-mind",
+            help="What it says alone: likelihood, turns and outcomes, the other part of a card.",
+        ),
+    ] = False,
     limit: Annotated[int, typer.Option(min=2, help="Scenarios in which a mind is probed.")] = 12,
     beside: Annotated[
         Path | None,
@@ -61,6 +69,8 @@ def fidelity(
     from user_models.realism import without_words
 
     quiet()
+    if wordless and mindless:
+        raise RunError("--without-words and --without-mind together leave nothing to measure")
     source = str(scenarios) if scenarios else split
     asked = {"scenarios": source, "limit": limit, "seed": seed}
     other = Beside.read(beside, asked) if beside else None
@@ -78,7 +88,11 @@ def fidelity(
             shown.set_postfix_str(test, refresh=False)
             shown.update(count)
 
-        measures = fidelity_card(model, records, seed=seed, limit=limit, progress=progress)
+        measures = (
+            []
+            if mindless
+            else fidelity_card(model, records, seed=seed, limit=limit, progress=progress)
+        )
         part = CardPart(())
         if not wordless:
             part = realism(
@@ -94,7 +108,7 @@ def fidelity(
     write_card(
         measures,
         place,
-        {"user_model": user_model, **asked, "words": not wordless},
+        {"user_model": user_model, **asked, "words": not wordless, "mind": not mindless},
         histograms=part.histograms,
         reliability=part.reliability,
         beside=other,

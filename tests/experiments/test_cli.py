@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from experiments.card import read_measures
 from experiments.cli import main
 from persuade_env.scenarios import load_corpus
 from tests.helpers import ScriptedPersuader
@@ -49,6 +50,7 @@ def persuade(monkeypatch, capsys):
         (("scenarios", "check", "nowhere.jsonl"), "nowhere.jsonl: no such file"),
         (("scenarios", "stats", "nowhere.jsonl"), "nowhere.jsonl: no such file"),
         (("fidelity", "--user-model", "nobody"), "unknown user model 'nobody'"),
+        (("fidelity", "--without-words", "--without-mind"), "leave nothing to measure"),
         (("train", "ppo", "--preset", "huge"), "unknown preset 'huge'"),
     ],
 )
@@ -57,6 +59,23 @@ def test_a_mistake_is_one_clear_line(arguments, message, tmp_path, persuade):
     assert done.returncode == 1
     assert message in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
+
+
+def test_a_card_is_made_in_two_parts(tmp_path, persuade):
+    options = ["fidelity", "--user-model", "concerns", "--limit", 2, "--out", tmp_path]
+
+    def files():
+        return {path.name for path in (tmp_path / "concerns").iterdir()}
+
+    done = persuade(*options, "--without-mind")
+    assert done.returncode == 0, done.stderr
+    assert {one.test for one in read_measures(tmp_path / "concerns")} == {"turns"}
+    assert files() == {"card.json", "card.md", "realism.png"}
+    assert persuade(*options, "--without-words").returncode == 0
+    assert files() == {"card.json", "card.md", "card.png"}
+    tests = {one.test for one in read_measures(tmp_path / "concerns")}
+    assert tests >= {"recorded", "controls", "attacks"}
+    assert "turns" not in tests
 
 
 def test_a_new_persuader_is_benchmarked_by_its_name(tmp_path, persuade):
