@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -201,33 +201,32 @@ def stages_of_seed(
             yield one.place, _kept(root, stage)
     for name in methods:
         method = _Method.of(name, place, settings)
-        agent = {name: _agent(root, method)}
         trained = method.checkpoint if method.way in _TRAINED else root / "sft"
         same = method.way not in _TRAINED or digest(trained) == digest(root / method.way)
-        yield (
-            place,
-            Stage(
-                _played(name),
-                partial(_benchmark, root, agent, data.test, settings, reused if same else None),
-                {
-                    "agent": [name, digest(trained)],
-                    "user_models": settings.user_models,
-                    "trained_user_models": {
-                        known: found
-                        for user in (*settings.user_models, method.looks_into)
-                        for known, found in user_digests(root, user).items()
-                    },
-                    "scenarios": dump(data.test),
-                    "max_reply_tokens": settings.max_reply_tokens,
-                    "settings": asdict(replace(settings.benchmark, seed=settings.seed)),
+        play = partial(
+            _benchmark, root, (name, _agent(root, method)), data.test, settings,
+            reused if same else None,
+        )  # fmt: skip
+        for user in settings.user_models:
+            inputs = {
+                "agent": [name, digest(trained)],
+                "user_model": user,
+                "trained_user_models": {
+                    known: found
+                    for one in (user, method.looks_into)
+                    for known, found in user_digests(root, one).items()
                 },
-            ),
-        )
+                "scenarios": dump(data.test),
+                "max_reply_tokens": settings.max_reply_tokens,
+                "settings": asdict(replace(settings.benchmark, seed=settings.seed)),
+            }
+            yield place, Stage(_played(name, user), partial(play, user), inputs)
 
 
-def _played(name: str) -> str:
-    """The folder of a method's dialogues: of its own, so that another method replays none."""
-    return f"played-{re.sub(UNSAFE, '_', name)}"
+def _played(name: str, user: str) -> str:
+    """The folder of a method's dialogues with a user: of their own, so that what is added to a
+    comparison replays nothing of it."""
+    return f"played-{re.sub(UNSAFE, '_', name)}/{re.sub(UNSAFE, '_', user)}"
 
 
 def _agent(root: Path, method: _Method) -> str:
@@ -248,20 +247,28 @@ def _kept(root: Path, stage: Stage) -> Stage:
 
 def _benchmark(
     root: Path,
-    agents: Mapping[str, str],
+    agent: tuple[str, str],
     records: Sequence[ScenarioRecord],
     settings: RunSettings,
     reused: Path | None,
+    user: str,
     folder: Path,
 ) -> None:
-    users = {name: user_model_in(root, name) for name in settings.user_models}
+    """Plays an agent, given by name and spec, against a user.
+
+    Args:
+        reused: a benchmark whose dialogues of the two are taken instead.
+    """
+    name, spec = agent
     if reused is not None:
         (folder / "episodes").mkdir(parents=True, exist_ok=True)
-        for pair in (f"{agent}--{user}.jsonl" for agent in agents for user in users):
-            played, copy = reused / "episodes" / pair, folder / "episodes" / pair
-            if played.exists() and not copy.exists():
-                shutil.copy(played, copy)
-    stage_work.benchmark(agents, users, [one.scenario for one in records], folder, settings)
+        pair = f"{name}--{user}.jsonl"
+        played, copy = reused / "episodes" / pair, folder / "episodes" / pair
+        if played.exists() and not copy.exists():
+            shutil.copy(played, copy)
+    users = {user: user_model_in(root, user)}
+    scenarios = [one.scenario for one in records]
+    stage_work.benchmark({name: spec}, users, scenarios, folder, settings)
 
 
 def summarize_seeds(
@@ -274,7 +281,7 @@ def summarize_seeds(
     ]
     for user in settings.user_models:
         played = {
-            name: [load_episodes(place / _played(name), name, user) for place in places]
+            name: [load_episodes(place / _played(name, user), name, user) for place in places]
             for name in methods
         }
         baseline = played["sft"]

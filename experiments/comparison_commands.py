@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,6 +44,13 @@ def compare(
             "user, dpo@learned+concerns from a population."
         ),
     ] = "sft,best-of-4,dpo,grpo,ppo",
+    user_models: Annotated[
+        str,
+        typer.Option(
+            help="Comma-separated: whom they are played against; the preset's by default. "
+            "held-out is a learned user that nothing was trained against."
+        ),
+    ] = "",
 ) -> None:
     """Several seeds of SFT, best-of-n, DPO, GRPO and PPO on a run's users, and their gain over SFT.
 
@@ -51,12 +59,17 @@ def compare(
     """
     from experiments import comparison, pipeline
     from experiments.comparison_plots import plot
+    from experiments.names import check_user
 
     quiet()
     names = names_in(methods)
     comparison.check(names)
     folder = run_folder(folder, preset, seed, scenarios, against)
     settings = run_settings(preset, seed, scenarios, against)
+    if user_models:
+        settings = replace(settings, user_models=tuple(names_in(user_models)))
+        for name in settings.user_models:
+            check_user(name)
     found = comparison.compare(
         folder, settings, seeds, methods=names, say=lambda line: err.print(escape(line))
     )

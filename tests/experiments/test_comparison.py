@@ -115,10 +115,14 @@ def test_a_method_that_learns_from_another_user_has_a_place_of_its_own(tmp_path)
         "seed-3/against-learned_concerns_0.25/preferences",
         "seed-3/against-learned_concerns_0.25/dpo",
         "seed-3/against-learned_.._x/ppo",
-        "seed-3/played-sft",
-        "seed-3/played-dpo",
-        "seed-3/played-dpo_learned_concerns_0.25",
-        "seed-3/played-ppo_learned_.._x",
+        "seed-3/played-sft/learned",
+        "seed-3/played-sft/concerns",
+        "seed-3/played-dpo/learned",
+        "seed-3/played-dpo/concerns",
+        "seed-3/played-dpo_learned_concerns_0.25/learned",
+        "seed-3/played-dpo_learned_concerns_0.25/concerns",
+        "seed-3/played-ppo_learned_.._x/learned",
+        "seed-3/played-ppo_learned_.._x/concerns",
     ]
     learned_from = [stage.inputs["against"] for _, stage in stages if "against" in stage.inputs]
     assert learned_from == ["learned", "learned+concerns@0.25", "learned=../x"]

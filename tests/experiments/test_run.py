@@ -226,10 +226,21 @@ def test_methods_are_compared_on_a_run(undisturbed):
         (where / "episodes" / "ppo--concerns.jsonl").read_bytes()
         for where in (
             folder / "benchmark",
-            place / "seed-0" / "played-ppo",
-            place / "seed-1" / "played-ppo",
+            place / "seed-0" / "played-ppo" / "concerns",
+            place / "seed-1" / "played-ppo" / "concerns",
         )
     ]
     assert played[0] == played[1] != played[2]
     assert (place / "curves.svg").stat().st_size > 1000
     assert len((place / "results.md").read_text().splitlines()) == 2 + len(found)
+    # Another user is played, and what was played before is kept.
+    arguments += ["--user-models", "concerns,nobody"]
+    refused = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True)
+    assert "unknown user model 'nobody'" in refused.stdout + refused.stderr
+    arguments[-1] = "concerns,prompted"
+    again = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr[-3000:]
+    assert "seed-1/played-ppo/concerns: unchanged, kept" in again.stderr
+    assert "seed-1/played-ppo/prompted: done" in again.stderr
+    found = json.loads((place / "results.json").read_text())
+    assert {one["user_model"] for one in found} == {"concerns", "prompted"}
