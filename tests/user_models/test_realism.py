@@ -1,5 +1,7 @@
 """The probes ask at the right places, and carry what a user model felt."""
 
+from copy import copy
+
 import pytest
 
 from persuade_env.dialogue import (
@@ -134,14 +136,17 @@ def test_a_mind_decides_as_it_hears_and_says_that_it_knows_no_mind():
 
 def test_only_a_learned_users_mind_may_go_without_words():
     learned = object.__new__(LearnedUser)  # no language model is asked here
-    learned.mind, learned.ear = MIND, DEAF
+    learned.mind, learned.ear, learned.drafts = MIND, DEAF, 4
+    undecided = copy(learned)
+    undecided.mind = None
     spared = without_words(learned, [LONG])
     assert isinstance(spared, MindUser)
     assert spared.mind is MIND
     strange = LONG.model_copy(update={"persona": None})
-    assert without_words(learned, [LONG, strange]) is learned
-    learned.mind = None
-    assert without_words(learned, [LONG]) is learned
+    for user, records in ((learned, [LONG, strange]), (undecided, [LONG])):
+        asked = without_words(user, records)
+        assert isinstance(asked, LearnedUser)
+        assert (asked.mind, asked.drafts, user.drafts) == (user.mind, 1, 4)
     other = ConcernsUser()
     assert without_words(other, [LONG]) is other
 
