@@ -7,7 +7,7 @@ scenario; `experiments.fidelity` puts intervals to it and says what passes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from persuade_env.dialogue import (
@@ -20,14 +20,10 @@ from persuade_env.dialogue import (
     ScenarioRecord,
 )
 from persuade_env.episode import rollout
-from persuade_env.protocols import Persuader, UserModel, UserReply, user_view
+from persuade_env.protocols import Persuader, UserModel
 from persuade_env.seeding import derive_seed
 from user_models.attacks import HARMLESS
-
-Progress = Callable[[int], None]
-"""Told how many replies were just asked for."""
-
-_BATCH = 32
+from user_models.querying import Progress, ask
 
 
 @dataclass(frozen=True)
@@ -216,35 +212,6 @@ def answering_scripts(scenarios: Sequence[Scenario], share: float) -> list[Scrip
         said += HARMLESS[: len(concerns) - settled]
         scripts.append(Script(scenario, tuple(said)))
     return scripts
-
-
-def answers(
-    records: Sequence[ScenarioRecord],
-) -> list[tuple[ScenarioRecord, PersuadeeTurn, Dialogue]]:
-    """Every recorded persuadee turn that answers something, and the dialogue up to it."""
-    return [
-        (record, turn, record.dialogue(recorded, until=index))
-        for record in records
-        for recorded in record.dialogues
-        for index, turn in enumerate(recorded.turns)
-        if isinstance(turn, PersuadeeTurn) and index
-    ]
-
-
-def ask(
-    user_model: UserModel,
-    dialogues: Sequence[Dialogue],
-    seeds: Sequence[int],
-    progress: Progress,
-) -> list[UserReply]:
-    """The user model's replies to these dialogues, as it hears them, some at a time."""
-    replies: list[UserReply] = []
-    for start in range(0, len(dialogues), _BATCH):
-        part = slice(start, start + _BATCH)
-        views = [user_view(dialogue) for dialogue in dialogues[part]]
-        replies += user_model.reply(views, seeds[part])
-        progress(len(views))
-    return replies
 
 
 def _ended(dialogue: Dialogue) -> bool:

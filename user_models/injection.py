@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from persuade_env.protocols import UserModel
 from user_models.attacks import ATTACKS, HARMLESS
-from user_models.fidelity import Progress, Script, script_gains
+from user_models.fidelity import Script, script_gains
+from user_models.querying import Progress
 
 
 @dataclass(frozen=True)

@@ -40,8 +40,9 @@ from dataclasses import dataclass
 
 from persuade_env.dialogue import MAX_ATTITUDE, MIN_ATTITUDE, NEUTRAL_ATTITUDE, Persona, Scenario
 from persuade_env.protocols import UserModel
-from user_models.fidelity import Gain, Progress, Script, script_gains
+from user_models.fidelity import Gain, Script, script_gains
 from user_models.persona_probes import starting_at
+from user_models.querying import Progress
 
 SCALE = MAX_ATTITUDE - MIN_ATTITUDE
 """Likert points from one end to the other."""

@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict
 from persuade_env.dialogue import ScenarioRecord
 from persuade_env.seeding import derive_seed, generator
 from persuade_env.turn_format import one_line
-from user_models.fidelity import Progress, answers, ask
 from user_models.learned import LearnedUser
+from user_models.querying import Progress, answers, ask
 
 if TYPE_CHECKING:
     from persuade_env.chat.transformers import TransformersChat

@@ -10,7 +10,8 @@ from persuade_env.embedding import Embedder
 from persuade_env.protocols import UserModel
 from persuade_env.seeding import derive_seed
 from persuade_env.turn_format import one_line
-from user_models.fidelity import Gain, Progress, Script, script_gains
+from user_models.fidelity import Gain, Script, script_gains
+from user_models.querying import Progress
 
 TRAITS = (
     "gullible",

@@ -23,9 +23,9 @@ from persuade_env.errors import UserModelError
 from persuade_env.protocols import UserModel, UserReply
 from persuade_env.seeding import derive_seed
 from user_models.ear import Ear
-from user_models.fidelity import Progress, answers, ask
 from user_models.learned import LearnedUser
 from user_models.mind import Mind, has_concerns
+from user_models.querying import Progress, answers, ask
 
 
 @dataclass(frozen=True)

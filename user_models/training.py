@@ -31,12 +31,12 @@ from persuade_env.dialogue import (
 )
 from persuade_env.seeding import derive_seed, generator
 from user_models.ear import Ear
-from user_models.fidelity import Progress
 from user_models.learned import StateConstraint, render_reply, user_messages
 from user_models.mind import FILE as MIND_FILE
 from user_models.mind_training import MindSettings, check_records, fit_mind
 from user_models.own_words import FILE as OWN_WORDS_FILE
 from user_models.own_words import own_words, write_own_words
+from user_models.querying import Progress
 
 
 @dataclass(frozen=True)
