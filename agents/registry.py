@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from agents.best_of_n import BestOfN
-from agents.intent_to_strategy import IntentToStrategyPersuader, from_checkpoint
-from agents.prompted import PromptedPersuader
-from agents.scripted import CONTROLS
+from agents.persuaders.best_of_n import BestOfN
+from agents.persuaders.intent_to_strategy import IntentToStrategyPersuader, from_checkpoint
+from agents.persuaders.prompted import PromptedPersuader
+from agents.persuaders.scripted import CONTROLS
 from persuade_env.errors import PersuaderError, UnknownNameError
 from persuade_env.protocols import ChatModel, Persuader
 from persuade_env.registry import load_attribute, load_user_model
@@ -41,7 +41,7 @@ def load_agent(spec: str | Persuader) -> Persuader:
             without training, in plain speech), `intent-to-strategy` (the same, told to reason
             first), either with `=MODEL` (see `chat_from_spec`), `checkpoint=FOLDER` (a trained
             one), `best-of-N=AGENT@USER_MODEL` (N turns of the agent, the best by how that user
-            model takes them; see `agents.best_of_n`), or `module:attribute`.
+            model takes them; see `agents.persuaders.best_of_n`), or `module:attribute`.
 
     Raises:
         UnknownNameError: if nothing has that name; it lists what exists.
@@ -53,7 +53,7 @@ def load_agent(spec: str | Persuader) -> Persuader:
     if spec in CONTROLS:
         return CONTROLS[spec]()
     if name in _ZERO_SHOT:
-        from persuade_env.chat.loading import chat_from_spec
+        from persuade_env.llm.chat_models import chat_from_spec
 
         return _ZERO_SHOT[name](chat_from_spec(argument) if argument else chat_from_spec())
     if name == "checkpoint":

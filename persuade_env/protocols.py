@@ -174,7 +174,7 @@ class ChatModel(Protocol):
     ) -> list[Completion]:
         """One completion per prompt, in order.
 
-        Control tokens in message contents are neutralised (`persuade_env.chat.inert`).
+        Control tokens in message contents are neutralised (`persuade_env.llm.sanitize`).
 
         Raises:
             ChatError: if the model as a whole can't answer.

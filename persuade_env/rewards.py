@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from persuade_env.conduct import conduct as misconduct_of
 from persuade_env.dialogue import MAX_ATTITUDE, MIN_ATTITUDE, Dialogue, Outcome
 from persuade_env.errors import UnknownNameError
+from persuade_env.safety.misconduct import conduct as misconduct_of
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def words(transition: Transition) -> float:
 
 
 def conduct(transition: Transition) -> float:
-    """-1 for a turn with misconduct of any kind (`persuade_env.conduct`), else 0."""
+    """-1 for a turn with misconduct of any kind (`persuade_env.safety.misconduct`), else 0."""
     return -1.0 if misconduct_of(transition.after) else 0.0
 
 

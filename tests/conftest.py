@@ -20,14 +20,14 @@ os.environ.setdefault("WANDB_MODE", "offline")
 @pytest.fixture(scope="session")
 def chat():
     """The embedded model as it ships, in this machine's format, packed for the CPU."""
-    from persuade_env.chat.loading import chat_from_spec
+    from persuade_env.llm.chat_models import chat_from_spec
 
     return chat_from_spec()
 
 
 @pytest.fixture(scope="session")
 def tokenizer():
-    from persuade_env.chat.models import load_tokenizer
+    from persuade_env.llm.loading import load_tokenizer
 
     return load_tokenizer()
 
@@ -35,7 +35,7 @@ def tokenizer():
 @pytest.fixture(scope="session")
 def ear(chat):
     """What a mind hears with."""
-    from user_models.ear import Ear
+    from user_models.learned.encoder import Ear
 
     return Ear(chat.model, chat.tokenizer)
 
@@ -46,15 +46,15 @@ def said_by_model():
 
     The `own-words.jsonl` that `persuade train user-model` writes, preset `default`, seed 0.
     """
-    from user_models.own_words import read_own_words
+    from user_models.learned.training.model_samples import read_own_words
 
-    return read_own_words(Path(__file__).parent / "user_models" / "own-words.jsonl")
+    return read_own_words(Path(__file__).parent / "user_models" / "learned" / "own-words.jsonl")
 
 
 @pytest.fixture(scope="session")
 def mind(ear, said_by_model):
     """A mind fitted to every sixth training scenario: enough to tell reasons from noise."""
     from persuade_env.scenarios import load_corpus
-    from user_models.mind_training import fit_mind
+    from user_models.learned.training.attitude_model import fit_mind
 
     return fit_mind(load_corpus("train")[::6], seed=0, said=said_by_model, ear=ear)

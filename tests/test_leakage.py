@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 
 import persuade_env  # noqa: F401 - registers the environments
-from agents.best_of_n import BestOfN
-from agents.intent_to_strategy import IntentToStrategyPersuader
-from agents.preferences import PreferenceSettings, contexts_of, simulate
-from agents.prompted import PromptedPersuader
-from agents.prompts import persuader_messages, spoken_messages
-from agents.scripted import CONTROLS
-from persuade_env.chat_judge import ChatJudge
+from agents.persuaders.best_of_n import BestOfN
+from agents.persuaders.intent_to_strategy import IntentToStrategyPersuader
+from agents.persuaders.prompted import PromptedPersuader
+from agents.persuaders.prompts import persuader_messages, spoken_messages
+from agents.persuaders.scripted import CONTROLS
+from agents.preferences.simulate import PreferenceSettings, contexts_of, simulate
+from persuade_env.action_format import render_turn
 from persuade_env.dialogue import (
     Concern,
     Decision,
@@ -33,13 +33,13 @@ from persuade_env.dialogue import (
     Scenario,
     ScenarioRecord,
 )
-from persuade_env.envs.world import describe_scenario
+from persuade_env.envs.core import describe_scenario
+from persuade_env.envs.realizers import ChatRealizer, TextRealizer
 from persuade_env.episode import rollout
+from persuade_env.judges.chat import ChatJudge
 from persuade_env.protocols import Completion, StopReason, UserReply, persuader_view
-from persuade_env.realizers import ChatRealizer, TextRealizer
-from persuade_env.turn_format import render_turn
 from tests.helpers import ScriptedUser
-from user_models.concerns import ConcernsUser
+from user_models.rule_based import ConcernsUser
 
 PERSONA = Persona(
     traits=("zqtraitone", "zqtraittwo"),

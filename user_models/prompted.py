@@ -11,12 +11,12 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from persuade_env.action_format import one_line
 from persuade_env.dialogue import TONES, Decision, Dialogue, PersuadeeTurn, PersuaderTurn
 from persuade_env.errors import UserModelError
 from persuade_env.protocols import ChatModel, Completion, Message, StopReason, Usage, UserReply
 from persuade_env.seeding import derive_seed
-from persuade_env.turn_format import one_line
-from user_models.learned import (
+from user_models.learned.user import (
     SILENCE,
     StateConstraint,
     consistent,
@@ -140,6 +140,6 @@ def prompted_messages(dialogue: Dialogue) -> list[Message]:
 
 def from_spec(argument: str = "") -> PromptedUser:
     """`prompted` (the embedded model), `prompted=MODEL` or `prompted=URL#MODEL`."""
-    from persuade_env.chat.loading import chat_from_spec
+    from persuade_env.llm.chat_models import chat_from_spec
 
     return PromptedUser(chat_from_spec(argument) if argument else chat_from_spec())

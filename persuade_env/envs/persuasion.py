@@ -9,9 +9,9 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.error import ResetNeeded
 
+from persuade_env.envs.core import ScenarioSource, World
 from persuade_env.envs.rendering import render_ansi
 from persuade_env.envs.spaces import Language
-from persuade_env.envs.world import ScenarioSource, World
 from persuade_env.episode import DEFAULT_MAX_TURNS, Episode, step
 from persuade_env.protocols import UserModel
 from persuade_env.rewards import Reward
@@ -21,7 +21,7 @@ class PersuasionEnv(gym.Env[str, str]):
     """One persuasion dialogue per episode.
 
     - Action: text. Plain speech, or the intent-to-strategy format of which only the
-      response reaches the user (`persuade_env.turn_format`).
+      response reaches the user (`persuade_env.action_format`).
     - Observation: text. The scenario as the persuader knows it, and what was said.
     - Reward: named terms (`persuade_env.rewards`), kept apart in `info["reward_terms"]`.
     - Terminated: the persuadee accepted or walked away.

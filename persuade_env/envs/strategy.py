@@ -15,17 +15,17 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Box, Discrete
 
+from persuade_env.action_format import one_line
 from persuade_env.dialogue import PersuaderTurn, Scenario
-from persuade_env.embedding import Embedder
+from persuade_env.envs.core import ScenarioSource, World
+from persuade_env.envs.realizers import Realizer, TextRealizer
 from persuade_env.envs.rendering import render_ansi
-from persuade_env.envs.world import ScenarioSource, World
 from persuade_env.episode import DEFAULT_MAX_TURNS, Episode, step
 from persuade_env.errors import PersuaderError, ScenarioError
 from persuade_env.protocols import PersuaderReply, UserModel, persuader_view
-from persuade_env.realizers import Realizer, TextRealizer
 from persuade_env.rewards import Reward
 from persuade_env.seeding import derive_seed
-from persuade_env.turn_format import one_line
+from persuade_env.text.embedding import Embedder
 
 MAX_STRATEGIES = 14
 """Actions, unless told otherwise: the shipped scenarios have 12 to 14 candidate strategies."""

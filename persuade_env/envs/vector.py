@@ -11,10 +11,10 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from persuade_env.envs.infos import batched
+from persuade_env.envs.core import ScenarioSource, World
 from persuade_env.envs.rendering import render_ansi
 from persuade_env.envs.spaces import Language
-from persuade_env.envs.world import ScenarioSource, World
+from persuade_env.envs.vector_info import batched
 from persuade_env.episode import DEFAULT_MAX_TURNS, Episode, step
 from persuade_env.protocols import UserModel
 from persuade_env.rewards import Reward

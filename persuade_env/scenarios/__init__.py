@@ -1,6 +1,6 @@
 """Scenario files: the corpus that the suite ships, and readers for public data sets."""
 
-from persuade_env.scenarios.files import (
+from persuade_env.scenarios.io import (
     FORMATS,
     check,
     json_schema,

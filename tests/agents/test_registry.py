@@ -1,7 +1,7 @@
 import pytest
 
+from agents.persuaders.scripted import CONTROLS
 from agents.registry import load_agent
-from agents.scripted import CONTROLS
 from persuade_env.errors import ChatError, PersuaderError, UnknownNameError
 from tests.helpers import ScriptedPersuader, ScriptedUser
 

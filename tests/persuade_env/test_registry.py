@@ -3,7 +3,7 @@ import pytest
 from persuade_env.errors import UnknownNameError, UserModelError
 from persuade_env.registry import load_user_model, user_model_names
 from tests.helpers import ScriptedPersuader, ScriptedUser, felt
-from user_models.concerns import ConcernsUser
+from user_models.rule_based import ConcernsUser
 
 SILENT_USER = ScriptedUser(felt(4))
 
@@ -15,10 +15,12 @@ def test_the_suite_registers_its_user_models_as_entry_points():
 
 def test_any_module_attribute_is_a_user_model():
     assert load_user_model("tests.persuade_env.test_registry:SILENT_USER") is SILENT_USER
-    assert isinstance(load_user_model("user_models.concerns:ConcernsUser"), ConcernsUser)
+    assert isinstance(load_user_model("user_models.rule_based:ConcernsUser"), ConcernsUser)
 
 
-@pytest.mark.parametrize("name", ["nobody", "no.such.module:thing", "user_models.concerns:Nobody"])
+@pytest.mark.parametrize(
+    "name", ["nobody", "no.such.module:thing", "user_models.rule_based:Nobody"]
+)
 def test_an_unknown_name_lists_what_exists(name):
     with pytest.raises(UnknownNameError, match=r"concerns.*learned.*prompted.*module:attribute"):
         load_user_model(name)

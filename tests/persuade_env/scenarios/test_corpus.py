@@ -7,7 +7,7 @@ from importlib import resources
 import jsonschema
 import pytest
 
-from experiments.corpus_stats import blind_auc, corpus_stats, repeated_sentences
+from experiments.corpus.stats import blind_auc, corpus_stats, repeated_sentences
 from persuade_env.dialogue import DOMAINS, TONES, Decision, Outcome, PersuadeeTurn, PersuaderTurn
 from persuade_env.scenarios import json_schema, load_corpus
 

@@ -1,0 +1,107 @@
+"""Best of n: sample n turns, try each on a user model, say the one that is taken best.
+
+Built on the simulation that preferences are made of. It looks into the mind that it tries turns
+on, persona and all, which no persuader can: an upper bar for what preference optimization
+could learn from that user model, and an attack on it, since what merely exploits it gains
+against it and not against others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agents.preferences.simulate import Walk, walk_on
+from persuade_env.dialogue import Dialogue, Scenario
+from persuade_env.errors import PersuaderError
+from persuade_env.protocols import Persuader, PersuaderReply, Usage, UserModel
+from persuade_env.rewards import Reward, Transition, default_reward
+from persuade_env.seeding import derive_seed
+
+
+class BestOfN:
+    """A persuader without training, on top of another one.
+
+    Args:
+        persuader: whose turns are tried.
+        user_model: on whom.
+        scenarios: with personas; where a dialogue's scenario is among them (by id), the user
+            model is given its persona.
+        n: turns to try.
+        depth: persuader turns per path, the tried one included.
+        reward: what makes a path good; attitude gain and outcome by default.
+    """
+
+    def __init__(
+        self,
+        persuader: Persuader,
+        user_model: UserModel,
+        scenarios: Sequence[Scenario] = (),
+        *,
+        n: int = 4,
+        depth: int = 1,
+        reward: Reward | None = None,
+    ) -> None:
+        if n < 1 or depth < 1:
+            raise PersuaderError(f"best-of-n needs n and depth of at least 1, got {n} and {depth}")
+        self.persuader = persuader
+        self.user_model = user_model
+        self.n = n
+        self.depth = depth
+        self.reward = reward or default_reward()
+        self._personas = {one.id: one.persona for one in scenarios}
+
+    def act(self, dialogues: Sequence[Dialogue], seeds: Sequence[int]) -> list[PersuaderReply]:
+        """See `Persuader.act`. All turns of all dialogues are tried in the same batches."""
+        slots = [place for place in range(len(dialogues)) for _ in range(self.n)]
+        # The first turn is the one that the persuader would say by itself.
+        drawn = [
+            derive_seed(seed, "best-of", index) if index else seed
+            for seed in seeds
+            for index in range(self.n)
+        ]
+        replies = self.persuader.act([dialogues[place] for place in slots], drawn)
+        walks: list[Walk | None] = [
+            # What follows is drawn alike for all turns of a dialogue, as in simulated preferences.
+            Walk(
+                self._minded(dialogues[place]).extended(reply.turn),
+                derive_seed(seeds[place], "look-ahead"),
+            )
+            if reply.turn is not None
+            else None
+            for place, reply in zip(slots, replies, strict=True)
+        ]
+        walk_on(
+            [walk for walk in walks if walk is not None],
+            self.persuader,
+            self.user_model,
+            self.depth,
+        )
+        return [
+            self._best(
+                self._minded(dialogue),
+                replies[place * self.n : (place + 1) * self.n],
+                walks[place * self.n : (place + 1) * self.n],
+            )
+            for place, dialogue in enumerate(dialogues)
+        ]
+
+    def _best(
+        self,
+        dialogue: Dialogue,
+        replies: Sequence[PersuaderReply],
+        walks: Sequence[Walk | None],
+    ) -> PersuaderReply:
+        def worth(index: int) -> tuple[bool, float]:
+            walk = walks[index]
+            if walk is None or walk.error_kind:  # a failure is worth nothing, not 0
+                return False, 0.0
+            return True, sum(self.reward.terms(Transition(dialogue, walk.dialogue)).values())
+
+        best = replies[max(range(len(replies)), key=worth)]
+        usage = sum((reply.usage for reply in replies), Usage())
+        return PersuaderReply(best.turn, best.error, usage, best.malformed, best.completion)
+
+    def _minded(self, dialogue: Dialogue) -> Dialogue:
+        persona = self._personas.get(dialogue.scenario.id)
+        scenario = dialogue.scenario.model_copy(update={"persona": persona})
+        return Dialogue.model_construct(scenario=scenario, turns=dialogue.turns)

@@ -1,0 +1,178 @@
+"""`persuade fidelity` and `persuade perplexity`: whether a user model is like people."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from experiments.cli.options import RUNS, Seed, names_in, quiet
+from experiments.common.console import out
+from persuade_env.errors import RunError
+from persuade_env.scenarios import SPLITS
+
+
+def fidelity(
+    user_model: Annotated[
+        str,
+        typer.Option(
+            help="concerns, learned or held-out (of --run), learned=FOLDER, prompted=MODEL, "
+            "module:attribute."
+        ),
+    ] = "learned",
+    split: Annotated[str, typer.Option(help=f"One of {', '.join(SPLITS)}.")] = "test",
+    scenarios: Annotated[
+        Path | None, typer.Option(help="A scenario file in place of the shipped corpus.")
+    ] = None,
+    run_folder: Annotated[
+        Path, typer.Option("--run", help="The run whose trained models are meant.")
+    ] = RUNS / "default",
+    folder: Annotated[Path, typer.Option("--out", help="Where the card goes.")] = RUNS / "fidelity",
+    ctompersu: Annotated[
+        Path | None, typer.Option(help="CToMPersu's file: likelihood and turns on it, too.")
+    ] = None,
+    persuasion_for_good: Annotated[
+        Path | None,
+        typer.Option(help="PersuasionForGood's folder: the same, and whether people gave."),
+    ] = None,
+    wordless: Annotated[
+        bool,
+        typer.Option(
+            "--without-words",
+            help="The mind of a learned user alone: minutes less, and nothing about words.",
+        ),
+    ] = False,
+    mindless: Annotated[
+        bool,
+        typer.Option(
+            "--without-mind",
+            help="What it says alone: likelihood, turns and outcomes, the other part of a card.",
+        ),
+    ] = False,
+    limit: Annotated[int, typer.Option(min=2, help="Scenarios in which a mind is probed.")] = 12,
+    beside: Annotated[
+        Path | None,
+        typer.Option(help="Folder of another user's card, such as the untuned model's: a column."),
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """Whether a user model can be trusted: its answers where it is known what people do."""
+    from experiments.common import resolve as names
+    from experiments.common.measures import Beside, CardPart, card_table, write_card
+    from experiments.common.progress import bar
+    from experiments.fidelity.language_measures import realism
+    from experiments.fidelity.probes.replay import without_words
+    from experiments.fidelity.report import fidelity_card
+    from persuade_env import scenarios as files
+    from persuade_env.registry import load_user_model
+
+    quiet()
+    if wordless and mindless:
+        raise RunError("--without-words and --without-mind together leave nothing to measure")
+    source = str(scenarios) if scenarios else split
+    asked = {"scenarios": source, "limit": limit, "seed": seed}
+    other = Beside.read(beside, asked) if beside else None
+    records = files.load(scenarios) if scenarios else files.load_corpus(split)
+    public = (
+        files.load(ctompersu, "ctompersu") if ctompersu else None,
+        files.load(persuasion_for_good, "persuasion_for_good") if persuasion_for_good else None,
+    )
+    model = load_user_model(names.user_model_in(run_folder, user_model))
+    if wordless:
+        model = without_words(model, records)
+    with bar("fidelity", None, "reply") as shown:
+
+        def progress(test: str, count: int) -> None:
+            shown.set_postfix_str(test, refresh=False)
+            shown.update(count)
+
+        measures = (
+            []
+            if mindless
+            else fidelity_card(model, records, seed=seed, limit=limit, progress=progress)
+        )
+        part = CardPart(())
+        if not wordless:
+            part = realism(
+                model,
+                records,
+                seed=seed,
+                ctompersu=public[0],
+                persuasion_for_good=public[1],
+                progress=progress,
+            )
+    measures = [*measures, *part.measures]
+    place = folder / re.sub(r"[^\w-]+", "-", user_model)
+    write_card(
+        measures,
+        place,
+        {"user_model": user_model, **asked, "words": not wordless, "mind": not mindless},
+        histograms=part.histograms,
+        reliability=part.reliability,
+        beside=other,
+    )
+    title = f"{user_model} on {len(records)} scenarios of {source}"
+    out.print(card_table(measures, title, other))
+    failed = sum(one.passed is False for one in measures)
+    out.print(f"{failed} of {sum(one.passed is not None for one in measures)} bars missed")
+    out.print(f"card: {place / 'card.md'}", soft_wrap=True, highlight=False)
+
+
+def perplexity_of(
+    user_models: Annotated[
+        str,
+        typer.Option(
+            help="Comma-separated: learned and held-out (of --run), learned=FOLDER; unseen, which "
+            "`persuade train unseen` trains without a third of the domains; untuned, the "
+            "model that they were trained from; unigram, word frequencies of the corpus; "
+            "copy-last, these mixed with the persuader's last words."
+        ),
+    ] = "learned,untuned,unigram,copy-last",
+    file: Annotated[
+        Path | None, typer.Argument(help="Recorded dialogues; the corpus's --split by default.")
+    ] = None,
+    format: Annotated[str, typer.Option(help="Of the file.")] = "persuade_env",
+    split: Annotated[str, typer.Option(help=f"One of {', '.join(SPLITS)}.")] = "test",
+    limit: Annotated[int, typer.Option(min=1, help="Scenarios, spread over the file.")] = 100,
+    run_folder: Annotated[
+        Path, typer.Option("--run", help="The run whose trained models are meant.")
+    ] = RUNS / "default",
+    by_domain: Annotated[bool, typer.Option("--by-domain", help="A row for each domain.")] = False,
+) -> None:
+    """How well learned users foresee what recorded persuadees said; lower is better."""
+    from experiments.common.progress import bar
+    from experiments.common.storage import read_json
+    from experiments.fidelity.perplexity import (
+        domain_perplexities,
+        likelihoods,
+        perplexity,
+        perplexity_table,
+        sample,
+        unseen_table,
+    )
+    from experiments.pipeline.data import DOMAINS
+    from persuade_env import scenarios as files
+
+    quiet()
+    records = sample(files.load(file, format) if file else files.load_corpus(split), limit)
+    dialogues = sum(len(record.dialogues) for record in records)
+    columns = {}
+    known = {}
+    for name in names_in(user_models):
+        with bar(name, dialogues, "dialogue") as shown:
+            known[name] = likelihoods(name, run_folder, records, shown.update)
+        found = perplexity(known[name])
+        columns[name] = domain_perplexities(known[name], records) if by_domain else {}
+        out.print(
+            f"{name}: perplexity {found.estimate}, {found.scenarios} scenarios, "
+            f"{found.tokens} tokens",
+            highlight=False,
+            markup=False,
+        )
+    if by_domain:
+        out.print(perplexity_table(columns))
+    if "unseen" in known:
+        domains = read_json(run_folder / "unseen" / DOMAINS) or []
+        out.print(unseen_table(known, records, frozenset(domains)))

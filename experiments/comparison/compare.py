@@ -1,0 +1,377 @@
+"""Ways of training compared: several seeds of each, on one environment, against held-out users.
+
+    persuade compare --seeds 3
+
+One run gives the users and the SFT persuader that everything starts from. From there each seed
+simulates its own preferences for DPO and plays its own dialogues for PPO and GRPO; best-of-n trains
+nothing and looks ahead. Each seed then plays a benchmark of its own episodes, and a
+method is compared with SFT dialogue by dialogue, on the same scenarios and episode seeds.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.benchmark.dialogues import Row, load_episodes, summarize
+from experiments.common.bootstrap import Estimate, crossed_mean, mean_of_known
+from experiments.common.resolve import (
+    agent_in,
+    check_user,
+    members,
+    user_digests,
+    user_model_in,
+    user_stages,
+)
+from experiments.common.stage import Stage, digest, seconds
+from experiments.common.storage import UNSAFE, locked, read_json, write_json
+from experiments.configs.schema import RunSettings
+from experiments.pipeline import rl_steps as reinforcement
+from experiments.pipeline import run as pipeline
+from experiments.pipeline import steps as stage_work
+from experiments.pipeline.data import RunData, dump
+from persuade_env.dialogue import ScenarioRecord
+from persuade_env.episode import Episode
+from persuade_env.errors import RunError, UnknownNameError
+from persuade_env.judges.attitude import load_judge, shown_judge
+from persuade_env.seeding import derive_seed, generator
+
+METHODS = ("sft", "best-of-4", "dpo", "grpo", "ppo")
+"""`dpo@concerns` is DPO that learns from that user, `ppo@learned+concerns` PPO that learns from a
+population; without a name it is `RunSettings.against`."""
+_TRAINED = ("dpo", *reinforcement.ALGORITHMS)
+FOLDER = "comparison"
+"""In a run's folder: what this adds to it."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One method against one user model."""
+
+    row: Row
+    """Of all seeds' dialogues together."""
+    over_sft: Estimate
+    """Attitude gain beyond SFT's in the same episodes, Likert points; scenarios and seeds are
+    resampled."""
+    by_seed: tuple[float, ...]
+    """The same, seed by seed."""
+    learned_from: str = ""
+    """The user model, or population, that the method learned from or looked into."""
+
+    @property
+    def against_its_own(self) -> bool:
+        """Whether the user model is one that the method knows."""
+        return self.row.user_model in members(self.learned_from)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON; NaN becomes null."""
+        plain = {
+            k: None if math.isnan(v) else round(v, 6) for k, v in asdict(self.over_sft).items()
+        }
+        return {
+            **self.row.to_json(),
+            "over_sft": plain,
+            "by_seed": [None if math.isnan(one) else round(one, 6) for one in self.by_seed],
+            "learned_from": self.learned_from,
+        }
+
+
+def check(methods: Sequence[str]) -> None:
+    """Whether these can be compared.
+
+    Raises:
+        UnknownNameError: if there is no such method.
+        RunError: if SFT, which the others are compared with, is not among them.
+    """
+    for name in methods:
+        way, at, _ = name.partition("@")
+        known = way in _TRAINED if at else way in METHODS
+        if not known and not name.removeprefix("best-of-").isdecimal():
+            raise UnknownNameError("method", name, (*METHODS, *(f"{one}@USER" for one in _TRAINED)))
+        if at:
+            check_user(name.partition("@")[2])
+    if "sft" not in methods:
+        raise RunError("name sft as well: the other methods are compared with it")
+
+
+def compare(
+    root: Path,
+    settings: RunSettings,
+    seeds: int,
+    *,
+    methods: Sequence[str] = METHODS,
+    say: Callable[[str], None] = lambda _: None,
+) -> list[Compared]:
+    """Trains and benchmarks what is missing of the comparison in `root/comparison`.
+
+    What the run in `root` has made from the same inputs, or played, is taken from there.
+
+    Args:
+        seeds: how many; the first is the run's own.
+
+    Raises:
+        RunError: if another process is at work in `root`, or it can't be written.
+    """
+    users = [*settings.user_models, *(_Method.of(one, root, settings).against for one in methods)]
+    shared = {"sft", "user-model", *(stage for user in users for stage in user_stages(user))}
+    if not (root / "prepare").is_dir():
+        shared.add("prepare")
+    with locked(root):
+        played = False
+        for stage in pipeline.stages_of(root, settings):
+            if stage.name in shared:
+                pipeline.make(stage, root, say)
+            played = played or (stage.name == "benchmark" and stage.is_made(root))
+        data = RunData.load(settings)
+        for seed in range(settings.seed, settings.seed + seeds):
+            place = root / FOLDER / f"seed-{seed}"
+            own = replace(settings, seed=seed)
+            reused = root / "benchmark" if played and seed == settings.seed else None
+            for where, stage in stages_of_seed(root, place, data, own, methods, reused):
+                shown = where.relative_to(root)
+                pipeline.make(stage, where, partial(_say_where, say, shown))
+        found = summarize_seeds(root, settings, seeds, methods)
+        write_json(root / FOLDER / "results.json", [one.to_json() for one in found])
+    return found
+
+
+def _say_where(say: Callable[[str], None], where: Path, line: str) -> None:
+    say(f"{where}/{line}")
+
+
+@dataclass(frozen=True)
+class _Method:
+    """A way of training, the user it learns from, and where it lies."""
+
+    way: str
+    settings: RunSettings
+    place: Path
+
+    @classmethod
+    def of(cls, name: str, place: Path, settings: RunSettings) -> _Method:
+        """What a name of `METHODS` means for a seed whose folder is `place`."""
+        way, at, against = name.partition("@")
+        if not at:
+            return cls(way, settings, place)
+        folder = "against-" + re.sub(UNSAFE, "_", against)
+        return cls(way, replace(settings, against=against), place / folder)
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.place / self.way
+
+    @property
+    def looks_into(self) -> str:
+        """The user that it asks while it speaks; empty where it asks none."""
+        return "learned" if self.way.startswith("best-of-") else ""
+
+    @property
+    def against(self) -> str:
+        """The user that it learns from or looks into; empty for SFT."""
+        return self.settings.against if self.way in _TRAINED else self.looks_into
+
+
+def stages_of_seed(
+    root: Path,
+    place: Path,
+    data: RunData,
+    settings: RunSettings,
+    methods: Sequence[str],
+    reused: Path | None,
+) -> Iterator[tuple[Path, Stage]]:
+    """What one seed has of its own, and where.
+
+    Args:
+        reused: a benchmark of the same settings; its dialogues with the same agent are not played
+            again.
+    """
+    for one in (_Method.of(name, place, settings) for name in methods):
+        if one.way == "dpo":
+            yield one.place, _kept(root, pipeline.preferences_stage(root, data, one.settings))
+            simulated = one.place / "preferences"
+            yield one.place, _kept(root, pipeline.dpo_stage(root, simulated, one.settings))
+        elif one.way in reinforcement.ALGORITHMS:
+            stage = reinforcement.stage(one.way, root, data, one.settings)
+            yield one.place, _kept(root, stage)
+    for name in methods:
+        method = _Method.of(name, place, settings)
+        trained = method.checkpoint if method.way in _TRAINED else root / "sft"
+        same = method.way not in _TRAINED or digest(trained) == digest(root / method.way)
+        play = partial(
+            _benchmark, root, (name, _agent(root, method)), data.test, settings,
+            reused if same else None,
+        )  # fmt: skip
+        for user in settings.user_models:
+            inputs = {
+                "agent": [name, digest(trained)],
+                "user_model": user,
+                "trained_user_models": {
+                    known: found
+                    for one in (user, method.looks_into)
+                    for known, found in user_digests(root, one).items()
+                },
+                "scenarios": dump(data.test),
+                "max_reply_tokens": settings.max_reply_tokens,
+                "settings": asdict(replace(settings.benchmark, seed=settings.seed)),
+            }
+            yield place, Stage(_played(name, user), partial(play, user), inputs)
+
+
+def _played(name: str, user: str) -> str:
+    """The folder of a method's dialogues with a user: of their own, so that what is added to a
+    comparison replays nothing of it."""
+    return f"played-{re.sub(UNSAFE, '_', name)}/{re.sub(UNSAFE, '_', user)}"
+
+
+def _agent(root: Path, method: _Method) -> str:
+    return agent_in(method.place if method.way in _TRAINED else root, method.way)
+
+
+def _kept(root: Path, stage: Stage) -> Stage:
+    """The stage, made by copying where the run itself has made it from the same inputs."""
+
+    def make(folder: Path) -> None:
+        if stage.is_made(root):
+            shutil.copytree(root / stage.name, folder, dirs_exist_ok=True)
+        else:
+            stage.make(folder)
+
+    return replace(stage, make=make)
+
+
+def _benchmark(
+    root: Path,
+    agent: tuple[str, str],
+    records: Sequence[ScenarioRecord],
+    settings: RunSettings,
+    reused: Path | None,
+    user: str,
+    folder: Path,
+) -> None:
+    """Plays an agent, given by name and spec, against a user.
+
+    Args:
+        reused: a benchmark whose dialogues of the two are taken instead.
+    """
+    name, spec = agent
+    if reused is not None:
+        (folder / "episodes").mkdir(parents=True, exist_ok=True)
+        pair = f"{name}--{user}.jsonl"
+        played, copy = reused / "episodes" / pair, folder / "episodes" / pair
+        if played.exists() and not copy.exists():
+            shutil.copy(played, copy)
+    users = {user: user_model_in(root, user)}
+    scenarios = [one.scenario for one in records]
+    stage_work.benchmark({name: spec}, users, scenarios, folder, settings)
+
+
+def summarize_seeds(
+    root: Path, settings: RunSettings, seeds: int, methods: Sequence[str]
+) -> list[Compared]:
+    """One line per user model and method, all seeds together."""
+    found = []
+    places = [
+        root / FOLDER / f"seed-{seed}" for seed in range(settings.seed, settings.seed + seeds)
+    ]
+    for user in settings.user_models:
+        played = {
+            name: [load_episodes(place / _played(name, user), name, user) for place in places]
+            for name in methods
+        }
+        baseline = played["sft"]
+        for name, by_seed in played.items():
+            row = summarize(
+                name,
+                user,
+                [episode for episodes in by_seed for episode in episodes],
+                None if name == "sft" else [e for episodes in baseline for e in episodes],
+                judge=load_judge(settings.benchmark.judge),
+                judge_name=shown_judge(settings.benchmark.judge),
+                baseline_name="" if name == "sft" else "sft",
+                seed=settings.seed,
+            )
+            table = over_baseline(by_seed, baseline)
+            rng = generator(derive_seed(settings.seed, "comparison", user, name))
+            against = _Method.of(name, root, settings).against
+            found.append(
+                Compared(row, crossed_mean(table, rng), tuple(map(mean_of_known, table)), against)
+                if name != "sft"
+                else Compared(row, Estimate(math.nan, math.nan, math.nan), ())
+            )
+    return found
+
+
+def over_baseline(
+    by_seed: Sequence[Sequence[Episode]], baseline: Sequence[Sequence[Episode]]
+) -> np.ndarray:
+    """Attitude gain beyond the baseline's, (seeds, scenarios); NaN where either failed."""
+    scenarios = sorted({one.scenario.id for episodes in by_seed for one in episodes})
+    table = np.full((len(by_seed), len(scenarios)), np.nan)
+    for seed, (episodes, others) in enumerate(zip(by_seed, baseline, strict=True)):
+        theirs = {(one.scenario.id, one.seed): one for one in others if one.valid}
+        for column, scenario in enumerate(scenarios):
+            differences = [
+                one.attitude_gain - theirs[one.scenario.id, one.seed].attitude_gain
+                for one in episodes
+                if one.scenario.id == scenario and one.valid and (scenario, one.seed) in theirs
+            ]
+            table[seed, column] = mean_of_known(differences)
+    return table
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a method cost to train, mean over seeds."""
+
+    dialogues: float
+    """Begun in the simulation; a preference's path counts as one."""
+    minutes: float
+
+
+def costs(root: Path, settings: RunSettings, seeds: int, methods: Sequence[str]) -> dict[str, Cost]:
+    """Of the methods that train in simulation, beside SFT and the users, which all share."""
+    found = {}
+    for name in methods:
+        each = []
+        for seed in range(settings.seed, settings.seed + seeds):
+            place = root / FOLDER / f"seed-{seed}"
+            method = _Method.of(name, place, replace(settings, seed=seed))
+            folder, way = method.place, method.way
+            if way == "dpo":
+                # A stage that was copied from the run took what it took there.
+                copied = digest(folder / "dpo") == digest(root / "dpo")
+                where = root if copied else folder
+                taken = seconds(where, "dpo") + seconds(where, "preferences")
+                simulated = read_json(folder / "preferences" / "summary.json") or {}
+                each.append((simulated.get("candidates", 0) * settings.preferences.n_paths, taken))
+            elif way in reinforcement.ALGORITHMS:
+                log = read_json(folder / way / "log.json") or []
+                clock = read_json(folder / way / reinforcement.CLOCK) or []
+                each.append((sum(one["dialogues"] for one in log), sum(clock)))
+        if each:
+            dialogues, taken = np.mean(each, axis=0)
+            found[name] = Cost(float(dialogues), float(taken) / 60)
+    return found
+
+
+def curves(
+    root: Path, settings: RunSettings, seeds: int, methods: Sequence[str]
+) -> dict[str, list[tuple[list[dict[str, float]], list[float]]]]:
+    """For each method that learns in the environment, log and seconds by iteration, by seed."""
+    found: dict[str, list[tuple[list[dict[str, float]], list[float]]]] = {}
+    for name in methods:
+        for seed in range(settings.seed, settings.seed + seeds):
+            method = _Method.of(name, root / FOLDER / f"seed-{seed}", settings)
+            log = read_json(method.checkpoint / "log.json")
+            clock = read_json(method.checkpoint / reinforcement.CLOCK)
+            if method.way in reinforcement.ALGORITHMS and log and clock:
+                found.setdefault(name, []).append((log, clock))
+    return found

@@ -1,0 +1,111 @@
+"""A person plays one side in the terminal."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.prompt import FloatPrompt, Prompt
+
+from agents.registry import load_agent
+from persuade_env.action_format import one_line
+from persuade_env.dialogue import MAX_ATTITUDE, MIN_ATTITUDE, Decision, Dialogue, PersuadeeTurn
+from persuade_env.envs.core import World, describe_scenario
+from persuade_env.envs.rendering import render_ansi
+from persuade_env.episode import Episode, rollout, step
+from persuade_env.protocols import UserReply
+from persuade_env.scenarios import load_corpus
+from persuade_env.seeding import generator
+
+_DECISIONS = {"c": Decision.CONTINUE, "a": Decision.ACCEPT, "r": Decision.REFUSE}
+
+
+def play_persuader(
+    console: Console, user_model: str, scenario: str | None, max_turns: int, seed: int | None
+) -> None:
+    """The person persuades; the user model answers, its attitude shown."""
+    world = World.make(user_model, load_corpus(), None, max_turns)
+    episode = _draw(world, scenario, seed)
+    console.print(escape(describe_scenario(episode.scenario)), highlight=False)
+    name = episode.scenario.persuader
+    while not episode.done:
+        try:
+            said = console.input(f"\n[bold]{escape(name)}[/bold] (you): ")
+        except EOFError:
+            break
+        (episode,) = step(
+            [episode], [world.hear(said)], world.user_model, world.reward, world.max_turns
+        )
+        if episode.valid:
+            answer = episode.dialogue.persuadee_turns[-1]
+            console.print(
+                f"[bold]{escape(episode.scenario.persuadee)}[/bold] "
+                f"[dim]({episode.dialogue.attitude:.1f}, {escape(answer.tone)})[/dim]: "
+                f"{escape(one_line(answer.response))}",
+                highlight=False,
+            )
+    _finish(console, episode)
+
+
+class _Person:
+    """A user model that is the person at the keyboard."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def reply(self, dialogues: Sequence[Dialogue], seeds: Sequence[int]) -> list[UserReply]:
+        return [UserReply(turn=self._ask(dialogue)) for dialogue in dialogues]
+
+    def _ask(self, dialogue: Dialogue) -> PersuadeeTurn:
+        said = dialogue.persuader_turns[-1].response
+        self.console.print(
+            f"\n[bold]{escape(dialogue.scenario.persuader)}[/bold]: {escape(said)}", highlight=False
+        )
+        words = ""
+        while not words:
+            words = one_line(Prompt.ask("You", console=self.console))
+        attitude = 0.0
+        while not MIN_ATTITUDE <= attitude <= MAX_ATTITUDE:
+            attitude = FloatPrompt.ask("Your agreement, 1 to 7", console=self.console)
+        decision = Prompt.ask(
+            "continue, accept or refuse",
+            choices=list(_DECISIONS),
+            default="c",
+            console=self.console,
+        )
+        return PersuadeeTurn(attitude=attitude, response=words, decision=_DECISIONS[decision])
+
+
+def play_persuadee(
+    console: Console, agent: str, scenario: str | None, max_turns: int, seed: int | None
+) -> None:
+    """The agent persuades the person, who sees the persona that is to be played."""
+    persuader = load_agent(agent)
+    world = World.make(_Person(console), load_corpus(), None, max_turns)
+    episode = _draw(world, scenario, seed)
+    shown = episode.scenario
+    console.print(f"You are {escape(shown.persuadee)}. {escape(shown.background)}")
+    if shown.persona:
+        console.print(f"You are {escape(', '.join(shown.persona.traits))}. What worries you:")
+        for concern in shown.persona.concerns:
+            console.print(f"- {escape(concern.text)}", highlight=False)
+    try:
+        (episode,) = rollout(
+            persuader, world.user_model, [shown], [episode.seed], max_turns=max_turns
+        )
+    except EOFError:
+        return
+    _finish(console, episode)
+
+
+def _draw(world: World, scenario: str | None, seed: int | None) -> Episode:
+    rng = generator(secrets.randbits(62) if seed is None else seed)
+    return world.draw(rng, {"scenario_id": scenario} if scenario else None)
+
+
+def _finish(console: Console, episode: Episode) -> None:
+    console.print()
+    console.print(escape(render_ansi(episode)), highlight=False)
+    console.print(f"return {episode.episode_return:+.2f}", highlight=False)

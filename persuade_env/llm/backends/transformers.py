@@ -1,0 +1,362 @@
+"""A chat model that runs in this process, on PyTorch and Hugging Face transformers.
+
+It samples by itself rather than through `model.generate`: each row has a random stream
+of its own, derived from its seed; the sampled token ids and their log-probabilities
+are kept; and some tokens can be constrained to a set, with the model's distribution
+over that set read off on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import (
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from persuade_env.llm.builtin_model import EMBEDDED
+from persuade_env.llm.checkpoint import Role, adapter_paths, read_checkpoint
+from persuade_env.llm.generation.cpu_llama import Llama
+from persuade_env.llm.generation.decoding import (
+    CachedDecoding,
+    Decoding,
+    PlainDecoding,
+    positions_of,
+)
+from persuade_env.llm.generation.prefix_cache import PrefixCache
+from persuade_env.llm.loading import load_merged, load_tokenizer
+from persuade_env.llm.sanitize import inert
+from persuade_env.protocols import Completion, Message, StopReason
+from persuade_env.seeding import generator
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The token ids allowed at one step of a reply.
+
+    With `values`, one number per id, the token is not drawn: it is the one whose value
+    is nearest to the mean under the model's distribution over the allowed ids.
+    """
+
+    ids: tuple[int, ...]
+    values: tuple[float, ...] = ()
+
+
+Constraint = Callable[[tuple[int, ...]], Choice | None]
+"""Given the reply's token ids so far: what is allowed next, or None for anything."""
+
+_COMPACT_BELOW = 0.7  # drop finished rows from the batch once fewer than this share still write
+
+
+def encode_chat(
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], *, reply_follows: bool = True
+) -> list[int]:
+    """Token ids of a chat, its contents made inert, up to where the assistant's reply begins."""
+    clean = [
+        {"role": message["role"], "content": inert(message["content"])} for message in messages
+    ]
+    text = tokenizer.apply_chat_template(clean, tokenize=False, add_generation_prompt=reply_follows)
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def reply_mark(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """The token ids that a chat template puts where a reply is to begin; none for some."""
+    chat: list[Message] = [{"role": "user", "content": "."}]
+    whole = encode_chat(tokenizer, chat)
+    return whole[len(encode_chat(tokenizer, chat, reply_follows=False)) :]
+
+
+@dataclass
+class _Row:
+    """One reply in the making."""
+
+    index: int
+    uniforms: np.ndarray  # (max_reply_tokens,) in [0, 1): the row's whole random stream
+    limit: int
+    constraint: Constraint | None
+    token_ids: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    choices: list[dict[int, float]] = field(default_factory=list)
+    stop: StopReason | None = None
+
+    def next_uniform(self) -> float:
+        """The random number of the token to come; a finished row has no use for it."""
+        return float(self.uniforms[min(len(self.token_ids), len(self.uniforms) - 1)])
+
+
+class TransformersChat:
+    """A local causal language model behind the `ChatModel` protocol.
+
+    Args:
+        model: in evaluation mode from here on.
+        tokenizer: with a chat template.
+        max_context_tokens: prompt and reply together never exceed this.
+        max_batch: rows per forward pass; larger batches are cut into pieces of this.
+        top_k: only this many of the likeliest tokens are ever sampled; spares sorting
+            the vocabulary.
+        fast: for a Llama-like model on a CPU, decode with a packed copy of its weights
+            (`persuade_env.llm.generation.cpu_llama`) and keep what was read of prompts
+            (`persuade_env.llm.generation.prefix_cache`). Where the model's weights change, `use` it
+            again.
+        max_prefix_bytes: memory for what was read of prompts. Below what the dialogues of a batch
+            need nothing is found again: 2.4 MB per hundred tokens of SmolLM2-135M in bf16, twice
+            that in fp32. By default 512 MiB in bf16 (32 dialogues of 700 tokens), 1 GiB in fp32.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        max_context_tokens: int = 2048,
+        max_batch: int = 32,
+        top_k: int = 64,
+        fast: bool = True,
+        max_prefix_bytes: int | None = None,
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.max_context_tokens = max_context_tokens
+        self.max_batch = max_batch
+        self.top_k = top_k
+        self._fast = fast
+        if max_prefix_bytes is None:
+            max_prefix_bytes = 256 * 2**20 * model.dtype.itemsize
+        self._max_prefix_bytes = max_prefix_bytes
+        self._end_ids = frozenset({int(tokenizer.eos_token_id)})
+        self.use(model)
+
+    def use(self, model: PreTrainedModel) -> None:
+        """Samples from this model from now on; what was read of prompts is forgotten.
+
+        A fast chat packs a copy of the linear layers and shares the rest: where the weights of the
+        same object change, use it again before the next dialogue.
+        """
+        self.model = model.eval()
+        self._prefixes: PrefixCache | None = None  # the old one goes before the new one comes
+        if self._fast and Llama.supports(model):
+            mark = reply_mark(self.tokenizer)
+            self._prefixes = PrefixCache(Llama(model), mark, max_bytes=self._max_prefix_bytes)
+
+    def generate(
+        self,
+        prompts: Sequence[Sequence[Message]],
+        seeds: Sequence[int],
+        *,
+        max_reply_tokens: int,
+        temperature: float = 0.8,
+        top_p: float = 0.95,
+        constraint: Constraint | None = None,
+        beginnings: Sequence[str] = (),
+    ) -> list[Completion]:
+        """One completion per prompt, in order; see `ChatModel.generate`.
+
+        A constrained token is sampled from the model's distribution over the allowed ids
+        at temperature 1, which `Completion.choices` keeps. Temperature 0 is greedy.
+
+        Args:
+            constraint: what may be written, given the ids sampled so far.
+            beginnings: how each reply begins, one per prompt or none at all. They are given
+                and not sampled: part of the prompt's ids, and not of the completion.
+        """
+        if len(prompts) != len(seeds):
+            raise ValueError(f"{len(prompts)} prompts but {len(seeds)} seeds")
+        if beginnings and len(beginnings) != len(prompts):
+            raise ValueError(f"{len(prompts)} prompts but {len(beginnings)} beginnings")
+        encoded = [encode_chat(self.tokenizer, prompt) for prompt in prompts]
+        for ids, beginning in zip(encoded, beginnings, strict=False):
+            ids += self.tokenizer(beginning, add_special_tokens=False)["input_ids"]
+        completions: list[Completion] = []
+        for start in range(0, len(encoded), self.max_batch):
+            piece = slice(start, start + self.max_batch)
+            completions += self._generate_batch(
+                encoded[piece], seeds[piece], max_reply_tokens, temperature, top_p, constraint
+            )
+        return completions
+
+    @torch.inference_mode()
+    def token_logprobs(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
+        """Natural log-probability of each token after the first, at temperature 1.
+
+        Args:
+            sequences: token ids, each of length at least 2.
+
+        Returns:
+            For each sequence of length n, n - 1 values.
+        """
+        results: list[list[float]] = []
+        for start in range(0, len(sequences), self.max_batch):
+            batch = [list(ids) for ids in sequences[start : start + self.max_batch]]
+            ids, mask = self._pad(batch)
+            logits = self.model(
+                ids, attention_mask=mask, position_ids=positions_of(mask), use_cache=False
+            ).logits[:, :-1]
+            logprobs = torch.log_softmax(logits.float(), dim=-1)
+            picked = logprobs.gather(2, ids[:, 1:, None]).squeeze(2)
+            width = ids.shape[1]
+            results += [picked[row, width - len(one) :].tolist() for row, one in enumerate(batch)]
+        return results
+
+    def _pad(self, batch: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        width = max(len(ids) for ids in batch)
+        padding = int(self.tokenizer.pad_token_id)
+        device = self.model.device
+        ids = torch.tensor([[padding] * (width - len(x)) + list(x) for x in batch], device=device)
+        mask = torch.tensor([[0] * (width - len(x)) + [1] * len(x) for x in batch], device=device)
+        return ids, mask
+
+    def _generate_batch(
+        self,
+        prompts: Sequence[list[int]],
+        seeds: Sequence[int],
+        max_reply_tokens: int,
+        temperature: float,
+        top_p: float,
+        constraint: Constraint | None,
+    ) -> list[Completion]:
+        rows = [
+            _Row(
+                index=index,
+                uniforms=generator(seed).random(max_reply_tokens),
+                limit=min(max_reply_tokens, self.max_context_tokens - len(prompt)),
+                constraint=constraint,
+            )
+            for index, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True))
+        ]
+        for row in rows:
+            if row.limit <= 0:
+                row.stop = StopReason.CONTEXT
+        active = [row for row in rows if row.stop is None]
+        if active:
+            self._decode([prompts[row.index] for row in active], active, temperature, top_p)
+        return [self._completion(prompts[row.index], row, max_reply_tokens) for row in rows]
+
+    @torch.inference_mode()
+    def _decode(
+        self, prompts: Sequence[list[int]], rows: list[_Row], temperature: float, top_p: float
+    ) -> None:
+        limit = max(row.limit for row in rows)
+        decoding: Decoding = (
+            PlainDecoding(self.model, *self._pad(prompts))
+            if self._prefixes is None
+            else CachedDecoding(self._prefixes, prompts, limit)
+        )
+        logits = decoding.first()
+        while True:
+            tokens = self._sample(logits.float(), rows, temperature, top_p)
+            writing = [place for place, row in enumerate(rows) if row.stop is None]
+            if not writing:
+                return
+            if len(writing) < _COMPACT_BELOW * len(rows):
+                keep = torch.tensor(writing, device=tokens.device)
+                decoding.keep(keep)
+                tokens = tokens[keep]
+                rows = [rows[place] for place in writing]
+            logits = decoding.next(tokens)
+
+    def _sample(
+        self, logits: torch.Tensor, rows: Sequence[_Row], temperature: float, top_p: float
+    ) -> torch.Tensor:
+        """The next token of every row, (n,); finished rows get padding."""
+        scaled = logits if temperature in (0.0, 1.0) else logits / temperature
+        normalizer = torch.logsumexp(scaled, dim=-1)
+        values, candidates = torch.topk(scaled, min(self.top_k, scaled.shape[-1]), dim=-1)
+        # Nucleus: keep each token whose predecessors' mass is below top_p (Holtzman et al., 2020).
+        probabilities = torch.softmax(values, dim=-1).double()
+        before = torch.cumsum(probabilities, dim=-1) - probabilities
+        weights = torch.where(before < top_p, probabilities, 0.0).cpu().numpy()
+        uniforms = np.array([row.next_uniform() for row in rows])
+        picks = pick(weights, uniforms, greedy=temperature == 0)
+        tokens = np.take_along_axis(candidates.cpu().numpy(), picks[:, None], axis=1)[:, 0]
+        for place, row in enumerate(rows):
+            if row.stop is not None:
+                tokens[place] = int(self.tokenizer.pad_token_id)
+            elif row.constraint and (allowed := row.constraint(tuple(row.token_ids))) is not None:
+                tokens[place] = _choose(logits[place], row, allowed, greedy=temperature == 0)
+        chosen = torch.from_numpy(tokens).to(logits.device)
+        logprobs = (scaled.gather(1, chosen[:, None])[:, 0] - normalizer).tolist()
+        for row, token, logprob in zip(rows, tokens.tolist(), logprobs, strict=True):
+            if row.stop is not None:
+                continue
+            row.token_ids.append(token)
+            row.logprobs.append(logprob)
+            if token in self._end_ids:
+                row.stop = StopReason.STOP
+            elif len(row.token_ids) >= row.limit:
+                row.stop = StopReason.LENGTH
+        return chosen
+
+    def _completion(self, prompt: list[int], row: _Row, max_reply_tokens: int) -> Completion:
+        stop = row.stop or StopReason.LENGTH
+        if stop is StopReason.LENGTH and row.limit < max_reply_tokens:
+            stop = StopReason.CONTEXT
+        return Completion(
+            text=str(self.tokenizer.decode(row.token_ids, skip_special_tokens=True)).strip(),
+            stop_reason=stop,
+            prompt_tokens=len(prompt),
+            completion_tokens=len(row.token_ids),
+            prompt_ids=tuple(prompt),
+            token_ids=tuple(row.token_ids),
+            logprobs=tuple(row.logprobs),
+            choices=tuple(row.choices),
+        )
+
+
+def pick(weights: np.ndarray, uniforms: np.ndarray, *, greedy: bool) -> np.ndarray:
+    """For each row an index drawn in proportion to its weights, by inverting their cumulative sum.
+
+    Weights (n, k) and uniforms (n,) in [0, 1) give (n,).
+    """
+    if greedy:
+        return np.asarray(weights.argmax(axis=1))
+    cumulative = np.cumsum(weights, axis=1)
+    return np.asarray((cumulative <= (uniforms * cumulative[:, -1])[:, None]).sum(axis=1))
+
+
+def _choose(logits: torch.Tensor, row: _Row, allowed: Choice, *, greedy: bool) -> int:
+    """A token among those allowed; their distribution goes to the row's choices."""
+    options = torch.softmax(logits[list(allowed.ids)].double(), -1).cpu().numpy()
+    row.choices.append(dict(zip(allowed.ids, options.tolist(), strict=True)))
+    if allowed.values:
+        distances = np.abs(np.asarray(allowed.values) - np.dot(options, allowed.values))
+        return allowed.ids[int(distances.argmin())]
+    return allowed.ids[int(pick(options[None], np.array([row.next_uniform()]), greedy=greedy)[0])]
+
+
+def load_chat(
+    model: str = EMBEDDED,
+    *,
+    adapters: Sequence[str | Path] = (),
+    dtype: torch.dtype | None = None,
+    device: str | None = None,
+    max_context_tokens: int = 2048,
+    max_batch: int = 32,
+) -> TransformersChat:
+    """A local chat model, with LoRA adapters merged into its weights where some are named.
+
+    Raises:
+        ChatError: if the model or an adapter can't be loaded.
+    """
+    return TransformersChat(
+        load_merged(model, adapters, dtype=dtype, device=device),
+        load_tokenizer(model),
+        max_context_tokens=max_context_tokens,
+        max_batch=max_batch,
+    )
+
+
+def load_checkpoint(folder: str | Path, role: Role, *, max_batch: int = 32) -> TransformersChat:
+    """The chat model of a checkpoint folder (`persuade_env.llm.checkpoint`).
+
+    Raises:
+        ChatError: if the folder holds no checkpoint of that role.
+    """
+    folder = Path(folder)
+    checkpoint = read_checkpoint(folder, role)
+    return load_chat(
+        checkpoint.base, adapters=adapter_paths(folder, checkpoint), max_batch=max_batch
+    )

@@ -1,0 +1,175 @@
+"""Supervised fine-tuning of a chat model with LoRA, on token ids.
+
+The user model and the SFT persuader learn in the same way from different text; what
+differs is which messages of a chat are trained on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from persuade_env.errors import PersuadeError
+from persuade_env.llm.backends.transformers import encode_chat
+from persuade_env.llm.builtin_model import EMBEDDED
+from persuade_env.llm.checkpoint import ADAPTER_WEIGHTS
+from persuade_env.llm.loading import load_model
+from persuade_env.llm.precision import training_dtype
+from persuade_env.llm.training.logprobs import IGNORED, score_labels_only
+from persuade_env.protocols import Message
+
+TARGET_MODULES = ("q_proj", "v_proj", "down_proj")
+"""The layers that get an adapter. Adapters on all seven linear layers of a Llama block made a
+step 1.5 times as long on 2 cores (`docs/performance.md`)."""
+
+
+@dataclass(frozen=True)
+class LoraSettings:
+    """How an adapter is trained; the defaults suit the embedded 135M model on 2 cores."""
+
+    learning_rate: float = 1e-3
+    rank: int = 16
+    batch_size: int = 2
+    """Examples per optimizer step."""
+    micro_batch_size: int = 1
+    """Examples in memory at a time; their gradients add up to a batch."""
+    max_steps: int = -1
+    """Optimizer steps; -1 for one pass over the examples."""
+    max_tokens: int = 1024
+    """Longer examples are cut at the end."""
+    warmup_share: float = 0.1
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Example:
+    """One chat as token ids, with the labels that are trained on."""
+
+    input_ids: list[int]
+    labels: list[int]
+
+
+def supervised_example(
+    tokenizer: Any,
+    messages: Sequence[Message],
+    trained: Iterable[int],
+) -> Example:
+    """A chat whose loss covers the assistant messages at the indices `trained`, end token included.
+
+    Args:
+        tokenizer: with a chat template in which a chat's beginning is a prefix of the whole.
+        messages: the whole chat; the last one is an assistant's.
+        trained: indices of assistant messages.
+
+    Raises:
+        ValueError: if the template or tokenizer changes earlier tokens when a chat goes on,
+            because the loss would then see other tokens than the sampler does.
+    """
+    input_ids = encode_chat(tokenizer, messages, reply_follows=False)
+    labels = [IGNORED] * len(input_ids)
+    for index in trained:
+        prompt = encode_chat(tokenizer, messages[:index])
+        whole = encode_chat(tokenizer, messages[: index + 1], reply_follows=False)
+        reply = whole[len(prompt) :]
+        # A template may write a line break after the end token; the sampler stops before.
+        end = len(reply) - reply[::-1].index(tokenizer.eos_token_id)
+        reply = reply[:end]
+        stop = len(prompt) + len(reply)
+        if input_ids[:stop] != prompt + reply:
+            raise ValueError(
+                f"message {index} tokenizes differently inside the chat than at its end"
+            )
+        labels[len(prompt) : stop] = reply
+    return Example(input_ids, labels)
+
+
+def train_lora(
+    examples: Sequence[Example],
+    output: Path,
+    tokenizer: Any,
+    *,
+    base: str = EMBEDDED,
+    settings: LoraSettings | None = None,
+    callbacks: Sequence[Any] = (),
+) -> list[dict[str, float]]:
+    """Trains a LoRA adapter with TRL's `SFTTrainer` and saves it to `output`.
+
+    Returns:
+        The training log: one mapping per logged step with `step`, `loss` (natural log, per
+        trained token), `grad_norm`, `learning_rate` and TRL's other metrics.
+    """
+    import torch
+    from datasets import Dataset
+    from peft import LoraConfig
+    from transformers import PrinterCallback
+    from trl import SFTConfig, SFTTrainer
+
+    settings = settings or LoraSettings()
+    if not examples:
+        raise PersuadeError("there is nothing to train on: no dialogue with turns to learn")
+    # Examples of similar length share a batch, which spares padding.
+    dataset = Dataset.from_list(
+        [{"input_ids": one.input_ids, "labels": one.labels} for one in examples]
+    )
+    steps = settings.max_steps
+    if steps < 0:
+        steps = math.ceil(len(examples) / settings.batch_size)
+    cuda = torch.cuda.is_available()
+    config = SFTConfig(
+        output_dir=str(output / "trainer"),
+        max_steps=steps,
+        per_device_train_batch_size=min(settings.micro_batch_size, settings.batch_size),
+        gradient_accumulation_steps=max(1, settings.batch_size // settings.micro_batch_size),
+        learning_rate=settings.learning_rate,
+        warmup_steps=max(1, round(settings.warmup_share * steps)),
+        lr_scheduler_type="cosine",
+        max_length=settings.max_tokens,
+        train_sampling_strategy="group_by_length",
+        gradient_checkpointing=False,
+        use_cpu=not cuda,
+        bf16=False,  # the weights have their format already; autocast on top only costs
+        logging_steps=1,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        seed=settings.seed,
+        data_seed=settings.seed,
+    )
+    trainer = SFTTrainer(
+        model=load_model(base, dtype=training_dtype()),
+        args=config,
+        train_dataset=dataset,
+        processing_class=tokenizer,
+        peft_config=LoraConfig(
+            r=settings.rank,
+            lora_alpha=2 * settings.rank,
+            target_modules=list(TARGET_MODULES),
+            task_type="CAUSAL_LM",
+        ),
+        callbacks=list(callbacks),
+    )
+    score_labels_only(cast(Any, trainer.model).get_base_model())
+    trainer.remove_callback(PrinterCallback)  # it prints dictionaries between the bars
+    trainer.train()
+    cast(Any, trainer.model).save_pretrained(output)
+    return [entry for entry in trainer.state.log_history if "loss" in entry]
+
+
+def scale_adapter(adapter: Path, factor: float) -> None:
+    """Multiplies what a saved LoRA adapter adds to the weights: 0 undoes it, 1 leaves it.
+
+    Between 0 and 1 the model lies on the line from the base to the tuned one, where it often keeps
+    most of what was learned and more of what was known (Wortsman et al., 2022).
+    """
+    from safetensors.torch import load_file, save_file
+
+    file = adapter / ADAPTER_WEIGHTS
+    weights = load_file(file)
+    # The update is B A, so one of both is scaled.
+    scaled = {
+        name: weight * factor if "lora_B" in name else weight for name, weight in weights.items()
+    }
+    save_file(scaled, file, metadata={"format": "pt"})

@@ -1,0 +1,92 @@
+"""CToMPersu (Zhang and Zhou, 2025): DailyPersuasion's scenarios with the persuadee's mind.
+
+One JSON list without ids; a record's id is `ctompersu-` and its place in the file. The
+persuadee's `preventive` and `generative` beliefs become the concerns `preventive` (what they
+do now and why) and `generative` (what they fear of the goal); the desires are what would
+settle them. Turns are strings that begin with `persuader:` or `persuadee:`; in a few records
+the label stands alone and the next string is what was said. Neither stubbornness nor
+attitudes are told; stubbornness is set to 0.5.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from persuade_env.dialogue import (
+    Concern,
+    Persona,
+    PersuadeeTurn,
+    PersuaderTurn,
+    RecordedDialogue,
+    ScenarioRecord,
+)
+from persuade_env.errors import ScenarioError
+from persuade_env.scenarios.datasets.common import json_list, merged
+from persuade_env.scenarios.datasets.daily_persuasion import domain_of
+
+_TURN = re.compile(r"^\s*(persuader|persuadee)\s*:\s*(.*)$", re.IGNORECASE | re.DOTALL)
+
+
+def read(path: Path) -> Iterator[tuple[str, Any]]:
+    """See `persuade_env.scenarios.datasets`."""
+    for number, record in enumerate(json_list(path)):
+        yield f"record {number}", lambda number=number, record=record: _record(number, record)
+
+
+def _record(number: int, data: dict[str, Any]) -> ScenarioRecord:
+    scenario = data["scenario"]
+    concerns = tuple(
+        Concern(
+            id=kind,
+            text=scenario[kind]["belief"],
+            settled_by=scenario[kind]["desire"],
+            worsened_by=f"Being pushed away from: {scenario[kind]['content']}"
+            if kind == "preventive"
+            else f"Being pushed to: {scenario[kind]['content']}",
+        )
+        for kind in ("preventive", "generative")
+    )
+    return ScenarioRecord(
+        id=f"ctompersu-{number:04d}",
+        domain=domain_of(scenario),
+        background=scenario["background"],
+        persuader=scenario["persuader"],
+        persuadee=scenario["persuadee"],
+        goal=scenario["goal"],
+        persona=Persona(
+            traits=(f"wants: {scenario['generative']['desire']}",),
+            stubbornness=0.5,
+            concerns=concerns,
+        ),
+        dialogues=(
+            RecordedDialogue(id="dialog", turns=merged(map(_turn, _labelled(data["dialog"])))),
+        ),
+    )
+
+
+def _labelled(texts: list[str]) -> list[str]:
+    """The strings, a label that stands alone joined with what follows it."""
+    joined: list[str] = []
+    for text in texts:
+        if joined and joined[-1].rstrip().endswith(":") and not _TURN.match(text):
+            joined[-1] = f"{joined[-1]} {text}"
+        else:
+            joined.append(text)
+    return joined
+
+
+def _turn(text: str) -> PersuaderTurn | PersuadeeTurn:
+    match = _TURN.match(text)
+    if not match:
+        raise ScenarioError(
+            f"field dialog: expected 'persuader: …' or 'persuadee: …', found {text[:60]!r}"
+        )
+    role, response = match.group(1).lower(), match.group(2)
+    return (
+        PersuaderTurn(response=response)
+        if role == "persuader"
+        else PersuadeeTurn(response=response)
+    )

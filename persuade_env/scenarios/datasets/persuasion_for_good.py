@@ -1,0 +1,156 @@
+"""PersuasionForGood (Wang et al., ACL 2019): people persuading strangers to give to a charity.
+
+A folder with `full_dialog.csv` (`Unit` text, `B4` 0 persuader or 1 persuadee, `B2` dialogue)
+and `full_info.csv` (one row per participant; `B6` dollars given, traits, demographics). A
+dialogue becomes a scenario of its own, because its persuadee is a person of their own. Units
+of one side in a row are one turn. Whether the persuadee gave money afterwards is the
+dialogue's `outcome_label`; attitudes and decisions are not told. Empty units are left out.
+
+Nor is it told what a person worried about. `CONCERNS` are written for this suite, from general
+knowledge of what strangers asked for a donation commonly say: the same for everybody, not read
+from these dialogues or their outcomes. So are the stubbornness, 0.5, and the initial attitude,
+the middle of the scale: half of the people are known to give. Only traits are a person's own.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from persuade_env.dialogue import (
+    NEUTRAL_ATTITUDE,
+    Concern,
+    Persona,
+    PersuadeeTurn,
+    PersuaderTurn,
+    RecordedDialogue,
+    ScenarioRecord,
+)
+from persuade_env.errors import ScenarioError
+from persuade_env.scenarios.datasets.common import merged
+
+_BACKGROUND = (
+    "Two strangers chat online for a small payment. One asks the other to give part of that "
+    "payment to the charity Save the Children."
+)
+_TRAITS = {
+    "extrovert.x": "extrovert",
+    "agreeable.x": "agreeable",
+    "conscientious.x": "conscientious",
+    "neurotic.x": "neurotic",
+    "open.x": "open",
+}
+CONCERNS = (
+    Concern(
+        id="arrives",
+        text="I don't know how much of the money really reaches the children.",
+        settled_by="what share of each dollar goes to the children, and who checks the accounts",
+        worsened_by="vague promises about doing good, or getting angry at the question",
+    ),
+    Concern(
+        id="charity",
+        text="I don't know this charity, or you.",
+        settled_by="who Save the Children is, how long it exists, where it works, its website",
+        worsened_by="telling me to just trust you",
+    ),
+    Concern(
+        id="money",
+        text="Money is short, and this payment is small enough as it is.",
+        settled_by="that a few cents out of the payment are enough and help, any amount I choose",
+        worsened_by="asking for all of the payment or for more than I offered",
+    ),
+    Concern(
+        id="elsewhere",
+        text="I already give to other causes, closer to home.",
+        settled_by="that it helps children in this country too, or comes on top of what I do",
+        worsened_by="saying that my own cause matters less",
+    ),
+    Concern(
+        id="difference",
+        text="What would my few cents change?",
+        settled_by="what a small sum buys a child: food, medicine, school; many small gifts add up",
+        worsened_by="huge numbers of suffering children and guilt",
+    ),
+    Concern(
+        id="later",
+        text="I'd rather look it up first and decide later.",
+        settled_by="that it is easy and safe now: taken from the payment, with nothing to fill in",
+        worsened_by="pressing me to say yes at once",
+    ),
+)
+"""What anybody may hold against it; see above."""
+
+_NOTABLE = 0.75  # points away from the middle of the 1-to-5 scale
+
+
+def read(path: Path) -> Iterator[tuple[str, Any]]:
+    """See `persuade_env.scenarios.datasets`."""
+    people = {
+        (row["B2"], row["B4"]): row for row in _rows(path / "full_info.csv", ("B2", "B4", "B6"))
+    }
+    dialogues: dict[str, list[dict[str, str]]] = {}
+    for row in _rows(path / "full_dialog.csv", ("Unit", "B2", "B4")):
+        dialogues.setdefault(row["B2"], []).append(row)
+    for name, units in dialogues.items():
+        yield f"dialogue {name}", lambda name=name, units=units: _record(name, units, people)
+
+
+def _rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        missing = [name for name in columns if name not in (reader.fieldnames or ())]
+        if missing:
+            raise ScenarioError(f"{path.name}: missing columns {', '.join(missing)}")
+        return list(reader)
+
+
+def _record(
+    name: str, units: list[dict[str, str]], people: Mapping[tuple[str, str], dict[str, str]]
+) -> ScenarioRecord:
+    person = people.get((name, "1"))
+    if person is None:
+        raise ScenarioError("full_info.csv has no row for its persuadee")
+    turns = merged(_turn(unit) for unit in units if unit["Unit"].strip())
+    return ScenarioRecord(
+        id=f"p4g-{name}",
+        domain="Charity",
+        background=_BACKGROUND,
+        persuader="Persuader",
+        persuadee="Donor",
+        goal="persuade Donor to give part of the payment to Save the Children",
+        persona=Persona(
+            traits=_traits(person),
+            stubbornness=0.5,
+            initial_attitude=NEUTRAL_ATTITUDE,
+            concerns=CONCERNS,
+        ),
+        dialogues=(
+            RecordedDialogue(id="dialog", turns=turns, outcome_label=float(person["B6"] or 0) > 0),
+        ),
+    )
+
+
+def _turn(unit: dict[str, str]) -> PersuaderTurn | PersuadeeTurn:
+    if unit["B4"] == "0":
+        return PersuaderTurn(response=unit["Unit"])
+    if unit["B4"] == "1":
+        return PersuadeeTurn(response=unit["Unit"])
+    raise ScenarioError(f"field B4: expected 0 or 1, found {unit['B4']!r}")
+
+
+def _traits(person: Mapping[str, str]) -> tuple[str, ...]:
+    """Readable traits: the Big Five where notable, age and ideology where told."""
+    traits = []
+    for column, word in _TRAITS.items():
+        score = float(person.get(column) or 3.0)
+        if score >= 3.0 + _NOTABLE:
+            traits.append(word)
+        elif score <= 3.0 - _NOTABLE:
+            traits.append(f"not very {word}")
+    if age := person.get("age.x"):
+        traits.append(f"{float(age):.0f} years old")
+    if ideology := person.get("ideology.x"):
+        traits.append(ideology.lower())
+    return tuple(traits) or ("ordinary",)

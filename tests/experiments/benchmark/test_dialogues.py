@@ -1,0 +1,136 @@
+import math
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from experiments.benchmark import dialogues as benchmark
+from experiments.benchmark.dialogues import (
+    BenchmarkSettings,
+    Row,
+    load_rows,
+    run_benchmark,
+    run_pair,
+    summarize,
+)
+from experiments.benchmark.tables import markdown_table, terminal_table
+from experiments.common.storage import BatchLog
+from persuade_env.dialogue import Decision
+from persuade_env.episode import rollout
+from persuade_env.protocols import Verdict
+from tests.helpers import FAILURE, ScriptedPersuader, ScriptedUser, felt, scenario
+
+SCENARIOS = [scenario(f"leisure-{i:03d}") for i in range(1, 8)]
+SETTINGS = BenchmarkSettings(batch_size=3, max_turns=3, baseline="base")
+
+
+def episodes(*script, n=4):
+    return rollout(
+        ScriptedPersuader("one two one two"),
+        ScriptedUser(*script),
+        SCENARIOS[:n],
+        list(range(n)),
+        max_turns=3,
+    )
+
+
+def test_the_metrics_are_what_they_say():
+    row = summarize("a", "u", episodes(felt(4), felt(6, Decision.ACCEPT)), None)
+    value = {name: one.value for name, one in row.metrics.items()}
+    assert row.n == 4
+    assert value["success"] == 1
+    assert value["attitude_gain"] == 3
+    assert value["turns"] == 2
+    assert value["words"] == 4
+    assert value["refused"] == 0
+    assert value["invalid"] == 0
+    assert value["distinct_2"] == pytest.approx(2 / 6)  # "one two", "two one" of six pairs
+    assert value["tokens"] == 4
+    assert math.isnan(value["win_rate"])
+
+
+def test_invalid_dialogues_are_counted_and_never_averaged_in():
+    mixed = episodes(felt(6, Decision.ACCEPT), n=3) + episodes(FAILURE, n=1)
+    row = summarize("a", "u", mixed, None)
+    assert row.metrics["invalid"].value == 0.25
+    assert row.metrics["success"].value == 1
+    assert row.n == 3
+
+
+def test_the_win_rate_is_against_the_same_scenario_and_seed():
+    won, lost = episodes(felt(6, Decision.ACCEPT)), episodes(felt(2, Decision.REFUSE))
+    assert summarize("a", "u", won, lost).metrics["win_rate"].value == 1
+    assert summarize("a", "u", lost, won).metrics["win_rate"].value == 0
+    assert summarize("a", "u", won, won).metrics["win_rate"].value == 0.5
+
+
+def agents():
+    return {"base": ScriptedPersuader, "other": lambda: ScriptedPersuader("Hello.")}
+
+
+def users():
+    return {"u": lambda: ScriptedUser(felt(4), felt(6, Decision.ACCEPT))}
+
+
+def test_a_benchmark_goes_on_where_it_was_killed(tmp_path):
+    whole = run_benchmark(agents(), users(), SCENARIOS, tmp_path / "whole", SETTINGS)
+    torn = tmp_path / "torn"
+
+    class Dies(ScriptedPersuader):
+        def act(self, dialogues, seeds):
+            if dialogues[0].scenario.id == "leisure-004":
+                raise KeyboardInterrupt
+            return super().act(dialogues, seeds)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_benchmark(
+            {**agents(), "other": lambda: Dies("Hello.")}, users(), SCENARIOS, torn, SETTINGS
+        )
+    stored = (torn / "episodes" / "other--u.jsonl").read_text()
+    assert stored.count("\n") == 1
+    run_benchmark(agents(), users(), SCENARIOS, torn, SETTINGS)
+    for name in ("results.json", "results.parquet", "episodes/other--u.jsonl"):
+        assert (torn / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert [row.to_json() for row in load_rows(torn)] == [row.to_json() for row in whole]
+
+
+def test_stored_batches_are_not_played_again(tmp_path):
+    log = BatchLog(tmp_path / "log.jsonl")
+    first, _ = run_pair(ScriptedPersuader(), users()["u"](), SCENARIOS, log, SETTINGS)
+    again, seconds = run_pair(ScriptedPersuader(), ScriptedUser(), SCENARIOS, log, SETTINGS)
+    assert again == first
+    assert seconds == 0
+
+
+def test_the_table_is_also_parquet(tmp_path):
+    rows = run_benchmark(agents(), users(), SCENARIOS, tmp_path, SETTINGS)
+    table = pd.read_parquet(tmp_path / "results.parquet")
+    assert list(table.agent) == ["base", "other"]
+    assert table.success_low[0] == rows[0].metrics["success"].low
+    assert Row.from_json(rows[0].to_json()).agent == "base"
+
+
+def test_a_win_rate_names_its_judge_and_counts_what_it_did_not_judge(tmp_path, monkeypatch):
+    class Fails:
+        def compare(self, pairs):
+            return [Verdict.FAILED] + [Verdict.TIE] * (len(pairs) - 1)
+
+    monkeypatch.setattr(benchmark, "load_judge", lambda spec: Fails())
+    settings = replace(SETTINGS, judge="http://me:secret@host/v1#m")
+    base, other = run_benchmark(agents(), users(), SCENARIOS, tmp_path, settings)
+    assert (other.judge, other.baseline, base.baseline) == ("http://host/v1#m", "base", "")
+    assert other.metrics["unjudged"].value == pytest.approx(1 / 7)
+    assert other.metrics["win_rate"].value == 0.5
+    stored = (tmp_path / "results.json").read_text()
+    assert '"judge": "http://host/v1#m"' in stored
+    assert "secret" not in stored
+    for shown in (str(terminal_table([base, other], {}).caption), markdown_table([base, other])):
+        assert "against base, judged by http://host/v1#m" in shown
+
+
+def test_rows_stored_before_judges_were_named_can_be_read():
+    old = summarize("a", "u", episodes(felt(4)), None).to_json()
+    del old["judge"], old["baseline"], old["metrics"]["unjudged"]
+    row = Row.from_json(old)
+    assert row.judge == "attitude"
+    assert terminal_table([row], {}, wide=True).row_count == 1

@@ -1,0 +1,119 @@
+"""The command as a person types it: errors are one line and exit code 1."""
+
+import io
+import json
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from experiments.cli.main import main
+from experiments.common.measures import read_measures
+from persuade_env.scenarios import load_corpus
+from tests.helpers import ScriptedPersuader
+
+LENDER = ScriptedPersuader("I could lend you one of mine, free of charge.")
+
+
+@pytest.fixture
+def persuade(monkeypatch, capsys):
+    """Runs the command in this process, which spares importing torch each time."""
+
+    def run(*arguments, typed="", cwd=None):
+        if cwd:
+            monkeypatch.chdir(cwd)
+        monkeypatch.setattr(sys, "argv", ["persuade", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code or 0
+        out, err = capsys.readouterr()
+        return SimpleNamespace(returncode=code, stdout=out, stderr=err)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "--preset", "huge"), "unknown preset 'huge'; known: default, full, smoke"),
+        (("run", "--until", "lunch"), "unknown stage 'lunch'; known: prepare, user-model"),
+        (("benchmark", "--agents", "nobody"), "unknown agent 'nobody'; known: silent, naive"),
+        (("benchmark", "--agents", "naive", "--user-models", "x"), "unknown user model 'x'"),
+        (("benchmark", "--agents", "naive", "--split", "all"), "unknown split 'all'"),
+        (("benchmark", "--agents", "checkpoint=nowhere"), "no checkpoint in"),
+        (("show", "nowhere"), "no benchmark in nowhere"),
+        (("play", "--scenario", "x"), "unknown scenario 'x'"),
+        (("play", "--side", "judge"), "unknown side 'judge'"),
+        (("scenarios", "check", "nowhere.jsonl"), "nowhere.jsonl: no such file"),
+        (("scenarios", "stats", "nowhere.jsonl"), "nowhere.jsonl: no such file"),
+        (("fidelity", "--user-model", "nobody"), "unknown user model 'nobody'"),
+        (("fidelity", "--without-words", "--without-mind"), "leave nothing to measure"),
+        (("train", "ppo", "--preset", "huge"), "unknown preset 'huge'"),
+    ],
+)
+def test_a_mistake_is_one_clear_line(arguments, message, tmp_path, persuade):
+    done = persuade(*arguments, cwd=tmp_path)
+    assert done.returncode == 1
+    assert message in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_a_card_is_made_in_two_parts(tmp_path, persuade):
+    options = ["fidelity", "--user-model", "concerns", "--limit", 2, "--out", tmp_path]
+
+    def files():
+        return {path.name for path in (tmp_path / "concerns").iterdir()}
+
+    done = persuade(*options, "--without-mind")
+    assert done.returncode == 0, done.stderr
+    assert {one.test for one in read_measures(tmp_path / "concerns")} == {"turns"}
+    assert files() == {"card.json", "card.md", "realism.png"}
+    assert persuade(*options, "--without-words").returncode == 0
+    assert files() == {"card.json", "card.md", "card.png"}
+    tests = {one.test for one in read_measures(tmp_path / "concerns")}
+    assert tests >= {"recorded", "controls", "attacks"}
+    assert "turns" not in tests
+
+
+def test_a_new_persuader_is_benchmarked_by_its_name(tmp_path, persuade):
+    agents = "tests.experiments.cli.test_main:LENDER,naive,flattering"
+    arguments = ["benchmark", "--agents", agents, "--baseline", "naive", "--out", tmp_path / "b"]
+    done = persuade(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert "flattering" in done.stdout
+    rows = json.loads((tmp_path / "b" / "results.json").read_text())
+    assert {row["n"] for row in rows} == {len(load_corpus("test"))}
+    again = persuade(*arguments)
+    assert again.stdout == done.stdout
+    shown = persuade("show", tmp_path / "b", "--agent", "naive", "--user-model", "concerns")
+    assert "starts at attitude" in shown.stdout
+
+
+def test_a_scenario_file_is_checked(tmp_path, persuade):
+    path = tmp_path / "mine.jsonl"
+    path.write_text(load_corpus()[0].model_dump_json() + '\n{"id": "x"}\n')
+    done = persuade("scenarios", "check", path)
+    assert done.returncode == 1
+    assert "line 2: field goal: missing" in done.stdout
+    path.write_text(load_corpus()[0].model_dump_json() + "\n")
+    assert "1 scenarios, 3 dialogues: all fine" in persuade("scenarios", "check", path).stdout
+
+
+def test_a_person_plays_the_persuader(persuade):
+    done = persuade(
+        "play", "--scenario", "leisure-001", "--seed", "1", typed="You only have to listen.\n\n"
+    )
+    assert done.returncode == 0
+    assert "You only have to listen." in done.stdout
+    assert "return" in done.stdout
+
+
+def test_a_run_folder_that_can_t_be_written(tmp_path, persuade):
+    (tmp_path / "file").write_text("")
+    done = persuade("run", "--preset", "smoke", "--out", tmp_path / "file")
+    assert done.returncode == 1
+    assert "error:" in done.stderr
+    assert "Traceback" not in done.stderr

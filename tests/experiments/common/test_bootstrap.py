@@ -1,0 +1,39 @@
+import math
+
+import numpy as np
+import pytest
+
+from experiments.common.bootstrap import Estimate, clustered_mean, clustered_ratio
+
+
+def rng():
+    return np.random.default_rng(0)
+
+
+def test_the_mean_and_its_interval_where_clusters_are_single_values():
+    values = list(np.random.default_rng(1).normal(2.0, 1.0, 400))
+    found = clustered_mean(values, [str(i) for i in range(400)], rng())
+    half = 1.96 * np.std(values) / math.sqrt(400)
+    assert found.value == pytest.approx(np.mean(values))
+    assert found.low == pytest.approx(np.mean(values) - half, abs=0.02)
+    assert found.high == pytest.approx(np.mean(values) + half, abs=0.02)
+
+
+def test_copies_within_a_scenario_are_no_new_evidence():
+    values = list(np.random.default_rng(2).normal(0.0, 1.0, 30))
+    names = [str(i) for i in range(30)]
+    once = clustered_mean(values, names, rng())
+    ten_times = clustered_mean(values * 10, names * 10, rng())
+    assert ten_times.high - ten_times.low == pytest.approx(once.high - once.low, rel=1e-9)
+
+
+def test_a_ratio_is_of_sums_and_not_a_mean_of_ratios():
+    assert clustered_ratio([1, 9], [1, 3], ["a", "b"], rng()).value == 2.5
+
+
+def test_it_says_what_it_does_not_know():
+    assert math.isnan(clustered_mean([], [], rng()).value)
+    one = clustered_mean([1, 0], ["a", "a"], rng())
+    assert one.value == 0.5
+    assert math.isnan(one.low)
+    assert str(Estimate(math.nan, math.nan, math.nan)) == "–"

@@ -1,0 +1,49 @@
+import math
+
+import pytest
+
+from experiments.common.bootstrap import Estimate
+from experiments.common.measures import CARD, Beside, Measure, card_table, read_measures, write_card
+from experiments.common.storage import write_json
+from persuade_env.errors import RunError
+
+
+def test_a_card_is_read_back_as_it_was_written(tmp_path):
+    measures = [
+        Measure("dose", "half over none", Estimate(2.5, 2.0, 3.0), 12, "above 0", True),
+        Measure("traits", "trait over seed", Estimate(0.1, math.nan, math.nan), 20, "at most 0.05"),
+    ]
+    assert read_measures(tmp_path) == []
+    write_card(measures, tmp_path, {"user_model": "learned"})
+    first, second = read_measures(tmp_path)
+    assert first == measures[0]
+    assert second.estimate.value == 0.1
+    assert math.isnan(second.estimate.low)
+    assert second.passed is None
+
+
+def test_a_folder_that_says_why_it_has_no_card_has_no_measures(tmp_path):
+    write_json(tmp_path / CARD, {"measures": [], "why": "no persona"})
+    assert read_measures(tmp_path) == []
+
+
+def test_another_card_stands_beside_and_what_it_lacks_is_left_empty(tmp_path):
+    def one(measure, value):
+        return Measure("ends", measure, Estimate(value, value - 1, value + 1), 12)
+
+    asked = {"scenarios": "test", "limit": 12, "seed": 0}
+    theirs = [one("F1", 0.25), one("more", 3.0)]
+    write_card(theirs, tmp_path / "a", {"user_model": "prompted", **asked})
+    beside = Beside.read(tmp_path / "a", asked)
+    own = [one("F1", 0.5), one("other", 7.0)]
+    write_card(own, tmp_path / "b", {"user_model": "learned"}, beside=beside)
+    head, _, first, second = (tmp_path / "b" / "card.md").read_text().splitlines()
+    assert head == "| test | measure | value | prompted | n | bar |  |"
+    cells = [cell.strip() for cell in first.split("|")]
+    assert cells[2:5] == ["F1", str(own[0].estimate), str(Estimate(0.25, -0.75, 1.25))]
+    assert [cell.strip() for cell in second.split("|")][4] == ""
+    assert len(card_table(own, "learned", beside).columns) == 7
+    with pytest.raises(RunError, match="no card in"):
+        Beside.read(tmp_path / "c", asked)
+    with pytest.raises(RunError, match=r"'limit': 12.*'limit': 41"):
+        Beside.read(tmp_path / "a", {**asked, "limit": 41})

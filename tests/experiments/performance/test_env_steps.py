@@ -1,0 +1,15 @@
+from itertools import islice
+
+from experiments.performance.env_steps import Paced, embedding, gymnasiums, new_texts, ours, single
+
+
+def test_every_action_is_a_text_of_its_own():
+    texts = list(islice(new_texts(), 3000))
+    assert len(set(texts)) == len(texts)
+
+
+def test_contestants_are_timed_at_the_width_they_name():
+    found = [single(3), embedding(2, 3), gymnasiums(2, 3), ours(2, 3)]
+    assert [one.width for one in found] == [1, 2, 2, 2]
+    assert all(one.milliseconds > 0 for one in found)
+    assert Paced("x", 32, 1, 4.0).turns_per_second == 8000

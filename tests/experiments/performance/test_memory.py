@@ -1,0 +1,50 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from agents.persuaders.scripted import CONTROLS
+from experiments.performance.memory import Held, growth, play, resident
+from persuade_env.scenarios import load_corpus
+from user_models.rule_based import ConcernsUser
+
+
+def test_every_dialogue_is_played_and_what_is_held_is_read_after_each_batch():
+    scenarios = [record.scenario for record in load_corpus("train")[:3]]
+    readings = iter([5.0, 7.0, 7.5])
+    held = list(
+        play(CONTROLS["naive"](), ConcernsUser(), scenarios, 10, 4, 2, lambda: next(readings))
+    )
+    assert held == [Held(4, 5.0), Held(8, 7.0), Held(10, 7.5)]
+
+
+def test_a_leak_is_seen_and_a_full_cache_is_none():
+    filling = [Held(n, min(100.0 + n, 500.0)) for n in range(50, 1001, 50)]
+    leaking = [Held(n, 100.0 + 0.2 * n) for n in range(50, 1001, 50)]
+    assert growth(filling) == pytest.approx(0.0, abs=1e-6)
+    assert growth(leaking) == pytest.approx(20.0)
+
+
+def test_what_is_held_counts_what_is_allocated():
+    before = resident()
+    block = bytearray(64 * 2**20)
+    assert resident() - before > 48
+    del block
+
+
+def test_the_command_line_limits_kept_kernels_before_torch_is_there_and_lets_others_decide():
+    told = """
+import os, sys
+from experiments.cli import main as cli
+assert "torch" not in sys.modules
+names = ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY")
+cli.app = lambda: print(*map(os.environ.get, names))
+cli.main()
+"""
+    mine = {k: v for k, v in os.environ.items() if "CACHE_CAPACITY" not in k}
+    for given, expected in (({}, "64 64"), ({"LRU_CACHE_CAPACITY": "7"}, "7 64")):
+        done = subprocess.run(
+            [sys.executable, "-c", told], env=mine | given, capture_output=True, text=True
+        )
+        assert done.stdout.strip() == expected, done.stderr

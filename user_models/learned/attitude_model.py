@@ -1,0 +1,352 @@
+"""The learned user's state between hearing and speaking: how far a turn moves it, and whether
+it ends the dialogue.
+
+A language model of this size, left to write its own attitude, is moved by anything: silence
+gained as much as a good reason (`docs/user-models.md`). So the attitude is decided first, by
+small regressions learned from the same dialogues, and the language model only puts it into
+words. A step is the sum of three parts:
+
+- **Reasons**: how much nearer the response comes to what would settle each hidden concern than to
+  what would worsen it (`PULLS`), in words and in meaning.
+- **The case**: which way the persuader has argued so far, by the same likenesses, -1 to 1, times
+  how well this turn is put, which the ear (`user_models.learned.encoder`) hears. A question gives
+  no reason and still moves people, if it is asked well by somebody who is on to something.
+- **Displeasure**, never above 0: what the ear hears in the turn that people don't like: being
+  talked past, pressed, flattered, told the same again or nothing, or something that makes no
+  sense. It can only cost.
+
+Reasons and case change their sign when a goal and its negation change places, and there is no
+constant: what is said for a goal moves a mind towards it as far as away from its negation. So
+style can't buy what reasons don't: without a case, well-spoken words are worth nothing. And
+nothing is heeded that was said before, or that nobody would say
+(`user_models.learned.plausibility`): words that name the right things in no sensible way are no
+reason.
+
+Neither the attitude so far nor the persuader's reasoning is heard, so that a dialogue which
+went well does not move by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from persuade_env.action_format import one_line
+from persuade_env.dialogue import (
+    MAX_ATTITUDE,
+    MIN_ATTITUDE,
+    Decision,
+    Dialogue,
+    Persona,
+    PersuaderTurn,
+)
+from persuade_env.errors import UserModelError
+from persuade_env.seeding import derive_seed
+from user_models.learned.encoder import Ear, heard_words
+from user_models.learned.plausibility import Coherence
+from user_models.learned.semantic_embedding import Common, Meaning, Sense
+
+FILE = "mind.json"
+
+ACCEPTS_FROM = 5.5
+"""Nobody accepts below this attitude, in the corpus or here."""
+REFUSES_TO = 3.0
+"""Nobody walks away above this attitude, in the corpus or here."""
+LARGEST_STEP = 2.0
+"""No turn moves an attitude by more than this, in the corpus or here."""
+
+NEAR_COPY = 0.8
+"""Similarity above which a response is more and more the same as an earlier one."""
+
+SENSES = ("words", "meaning")
+"""What likenesses are read from: static embeddings, and
+`user_models.learned.semantic_embedding`."""
+_BALANCES = ("settles_over_worsens", "settles_some_over_worsens_some", "settles_what_was_voiced")
+_OVERALL = 1  # the balance that a case is the sum of
+_PULLED = tuple(f"{balance}_by_{sense}" for sense in SENSES for balance in _BALANCES)
+PULLS = (*_PULLED, *(f"{name}_when_yielding" for name in _PULLED))
+"""What reasons are a linear function of; see `features`."""
+CASE = tuple(f"case_by_{sense}" for sense in SENSES)
+FEATURES = (*PULLS, *CASE, "heeded")
+"""All that is known of what is said; see `features`."""
+
+ENDING_FEATURES = ("attitude", "step", "stubbornness", "turn")
+"""What the decision depends on: the attitude after the step, the step, and the turn's number."""
+
+
+@dataclass(frozen=True)
+class Senses:
+    """What responses are read with."""
+
+    words: Sense
+    meaning: Sense
+    coherent: Callable[[str], float]
+    """What a text counts for by how sensible it is, 0 to 1."""
+
+
+class Argument(BaseModel):
+    """Reasons and case: what is said, and what that does to an attitude.
+
+    All weights are for features as they come, not standardised.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    weights: tuple[float, ...]
+    """Of `PULLS`."""
+    case_weights: tuple[float, ...]
+    """Of `CASE`."""
+    craft_weights: tuple[float, ...]
+    """How well a turn is put, by what the ear hears."""
+    craft_intercept: float
+
+    def steps(self, said: np.ndarray, heard: np.ndarray) -> np.ndarray:
+        """The change of attitude, (n,); see `Mind.step` for the arguments."""
+        return self.reasons(said) + self.case(said) * self.craft(heard)
+
+    def reasons(self, said: np.ndarray) -> np.ndarray:
+        """What the reasons alone do, (n,)."""
+        return _by_row(said[:, : len(PULLS)], self.weights)
+
+    def case(self, said: np.ndarray) -> np.ndarray:
+        """Which way the persuader has argued so far, (n,), -1 to 1; 0 if this turn adds nothing."""
+        return case(said, self.case_weights)
+
+    def craft(self, heard: np.ndarray) -> np.ndarray:
+        """What a case gains by how this turn is put, (n,), at least 0."""
+        return np.maximum(0.0, _by_row(heard, self.craft_weights) + self.craft_intercept)
+
+    def stretched(self, times: float) -> Argument:
+        """The same, its steps that many times as large."""
+        return Argument(
+            weights=tuple(times * one for one in self.weights),
+            case_weights=self.case_weights,
+            craft_weights=tuple(times * one for one in self.craft_weights),
+            craft_intercept=times * self.craft_intercept,
+        )
+
+
+class Mind(BaseModel):
+    """Linear models of each part and of the decision. See
+    `user_models.learned.training.attitude_model`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    features: tuple[str, ...] = FEATURES
+    common: Common
+    """What texts share to the ear, whatever they mean."""
+    coherence: Coherence
+    argument: Argument
+    hearing_weights: tuple[float, ...]
+    """For what the ear hears, as many as the language model's hidden states are wide."""
+    hearing_intercept: float
+    ending_features: tuple[str, ...] = ENDING_FEATURES
+    ending_classes: tuple[Literal["continue", "accept", "refuse"], ...]
+    ending_weights: tuple[tuple[float, ...], ...]
+    """One row of weights for each class; the softmax of the scores gives the probabilities."""
+    ending_intercepts: tuple[float, ...]
+    fit: dict[str, float] = {}
+    """How well it predicts what it was not trained on, by cross-validation over scenarios."""
+
+    def step(self, said: np.ndarray, heard: np.ndarray) -> np.ndarray:
+        """The change of attitude, (n,), at most `LARGEST_STEP`.
+
+        Args:
+            said: `features`, (n, n_features).
+            heard: what the ear makes of the same turns, (n, hidden size).
+        """
+        steps = self.argument.steps(said, heard) + self.displeasure(heard)
+        return np.asarray(np.clip(steps, -LARGEST_STEP, LARGEST_STEP))
+
+    def displeasure(self, heard: np.ndarray) -> np.ndarray:
+        """What it costs to be talked to like this, (n,), at most 0."""
+        return np.minimum(0.0, _by_row(heard, self.hearing_weights) + self.hearing_intercept)
+
+    def end_probabilities(
+        self, attitude: float, step: float, stubbornness: float, turn: int
+    ) -> dict[Decision, float]:
+        """How likely each decision is after a step to this attitude at this turn (from 1)."""
+        scores = np.asarray(self.ending_weights) @ [attitude, step, stubbornness, turn]
+        scores = scores + np.asarray(self.ending_intercepts)
+        shares = end_shares(scores[None], np.asarray([attitude]), self.ending_classes)
+        accept, refuse = (float(one[0]) for one in shares)
+        return {
+            Decision.ACCEPT: accept,
+            Decision.REFUSE: refuse,
+            Decision.CONTINUE: 1.0 - accept - refuse,
+        }
+
+    def hear(
+        self, dialogues: Sequence[Dialogue], seeds: Sequence[int], words: Sense, ear: Ear
+    ) -> list[tuple[float, Decision]]:
+        """Attitude and decision after the last persuader turn of each dialogue.
+
+        The attitude is certain, given the dialogue; only the decision is drawn, from the seed.
+
+        Raises:
+            UserModelError: if a scenario has no persona with concerns; see `has_concerns`.
+        """
+        senses = self.senses(words, ear)
+        said = np.stack([features(dialogue, senses) for dialogue in dialogues])
+        steps = self.step(said, ear(dialogues))
+        return [
+            self._decide(dialogue, float(step), seed)
+            for dialogue, step, seed in zip(dialogues, steps, seeds, strict=True)
+        ]
+
+    def senses(self, words: Sense, ear: Ear) -> Senses:
+        """What it reads responses with."""
+        meaning = Meaning(ear.meaning, self.common)
+        return Senses(words, meaning, lambda text: self.coherence(ear.meaning(text)))
+
+    def _decide(self, dialogue: Dialogue, step: float, seed: int) -> tuple[float, Decision]:
+        attitude = clipped(dialogue.attitude + step)
+        persona = dialogue.scenario.persona
+        stubbornness = persona.stubbornness if persona else 0.5
+        shares = self.end_probabilities(attitude, step, stubbornness, len(dialogue.persuader_turns))
+        drawn = derive_seed(seed, "decision") / 2**63
+        if drawn < shares[Decision.ACCEPT]:
+            return attitude, Decision.ACCEPT
+        if drawn < shares[Decision.ACCEPT] + shares[Decision.REFUSE]:
+            return attitude, Decision.REFUSE
+        return attitude, Decision.CONTINUE
+
+
+def end_shares(
+    scores: np.ndarray, attitudes: np.ndarray, classes: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities (n,) of accepting and of walking away, by scores (n, n_classes).
+
+    Nobody does either at an attitude at which nobody does; that share goes on with the dialogue.
+    """
+    weights = np.exp(scores - scores.max(axis=1, keepdims=True))
+    shares = dict(zip(classes, (weights / weights.sum(axis=1, keepdims=True)).T, strict=True))
+    never = np.zeros(len(scores))
+    accept = np.where(attitudes >= ACCEPTS_FROM, shares.get("accept", never), 0.0)
+    refuse = np.where(attitudes <= REFUSES_TO, shares.get("refuse", never), 0.0)
+    return accept, refuse
+
+
+def clipped(attitude: float) -> float:
+    """Within the scale."""
+    return min(MAX_ATTITUDE, max(MIN_ATTITUDE, attitude))
+
+
+def has_concerns(dialogue: Dialogue) -> bool:
+    """Whether the scenario tells what goes on in the persuadee; without it no step is known."""
+    persona = dialogue.scenario.persona
+    return persona is not None and bool(persona.concerns)
+
+
+def features(dialogue: Dialogue, senses: Senses) -> np.ndarray:
+    """Which way the last persuader turn and those before it pull, (n_features,): `FEATURES`.
+
+    Similarities are cosines, in words and in meaning. With s_k and w_k those to what settles and
+    worsens concern k:
+
+    - settles_over_worsens: max s_k - max w_k;
+    - settles_some_over_worsens_some: max (s_k - w_k) - max (w_k - s_k);
+    - settles_what_was_voiced: s_k - w_k of the concern nearest to the user's last words, or to
+      all concerns before the first;
+    - …_when_yielding: the same times one minus stubbornness;
+    - case: settles_some_over_worsens_some, summed over all persuader turns so far;
+    - heeded: how much of the response counts, 0 to 1: less as it nears a copy of an earlier one,
+      and less the less anybody would say it.
+
+    So much of each turn's likenesses counts, too: what was said before says nothing again.
+
+    Raises:
+        UserModelError: if the scenario has no persona with concerns.
+    """
+    persona = dialogue.scenario.persona
+    if persona is None or not persona.concerns:
+        raise UserModelError(f"scenario {dialogue.scenario.id!r} has no persona with concerns")
+    if not dialogue.turns or not isinstance(dialogue.turns[-1], PersuaderTurn):
+        raise UserModelError("the last turn of the dialogue is not the persuader's")
+    spoken = [heard_words(turn.response) for turn in dialogue.persuader_turns]
+    heeded = _novelty(senses.words.all(spoken)) * [senses.coherent(text) for text in spoken]
+    pulls = np.stack(
+        [
+            heeded[:, None] * _pulls(dialogue, persona, sense)
+            for sense in (senses.words, senses.meaning)
+        ]
+    )
+    now = pulls[:, -1].ravel()
+    cases = pulls[:, :, _OVERALL].sum(axis=1)
+    return np.concatenate([now, now * (1 - persona.stubbornness), cases, heeded[-1:]])
+
+
+def case(said: np.ndarray, weights: Sequence[float]) -> np.ndarray:
+    """`Argument.case` with these weights."""
+    leans = said[:, len(PULLS) : len(PULLS) + len(CASE)]
+    return np.asarray(said[:, -1] * np.tanh(_by_row(leans, weights)))
+
+
+def _novelty(responses: np.ndarray) -> np.ndarray:
+    """How little each of these vectors is like an earlier one, (n,), 0 to 1."""
+    likeness = np.tril(responses @ responses.T, -1).max(axis=1, initial=0.0)
+    return np.asarray(1.0 - np.maximum(0.0, likeness - NEAR_COPY) / (1.0 - NEAR_COPY))
+
+
+def _pulls(dialogue: Dialogue, persona: Persona, sense: Sense) -> np.ndarray:
+    """Of each persuader turn the balances between what settles and what worsens, (turns, 3)."""
+    responses = sense.all([heard_words(turn.response) for turn in dialogue.persuader_turns])
+    worries = sense.all([one_line(one.text) for one in persona.concerns])
+    settles = responses @ sense.all([one_line(one.settled_by) for one in persona.concerns]).T
+    worsens = responses @ sense.all([one_line(one.worsened_by) for one in persona.concerns]).T
+    voiced = (_voiced(dialogue, worries, sense) @ worries.T).argmax(axis=1)
+    turns = np.arange(len(responses))
+    return np.stack(
+        [
+            settles.max(axis=1) - worsens.max(axis=1),
+            (settles - worsens).max(axis=1) - (worsens - settles).max(axis=1),
+            (settles - worsens)[turns, voiced],
+        ],
+        axis=1,
+    ).astype(np.float64)
+
+
+def _voiced(dialogue: Dialogue, worries: np.ndarray, sense: Sense) -> np.ndarray:
+    """The user's last words before each persuader turn, as vectors (turns, dimension); before the
+    first words all worries are as near."""
+    last, voiced = worries.mean(axis=0), []
+    for turn in dialogue.turns:
+        if isinstance(turn, PersuaderTurn):
+            voiced.append(last)
+        else:
+            last = sense(one_line(turn.response))
+    return np.stack(voiced)
+
+
+def _by_row(rows: np.ndarray, weights: Sequence[float]) -> np.ndarray:
+    """Rows times weights, (n,), one by one: a matrix product rounds differently at another
+    number of rows, and a dialogue must not know how many others are heard beside it."""
+    column = np.asarray(weights)
+    return np.array([row @ column for row in np.ascontiguousarray(rows)])
+
+
+def read_mind(folder: Path) -> Mind | None:
+    """The mind of a user model's checkpoint; None if it was trained without one.
+
+    Raises:
+        UserModelError: if it can't be read, or knows other features than this version.
+    """
+    path = folder / FILE
+    try:
+        mind = Mind.model_validate_json(path.read_text())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:
+        raise UserModelError(
+            f"cannot read {path}; if an earlier version made it, train it again: {error}"
+        ) from error
+    if (mind.features, mind.ending_features) != (FEATURES, ENDING_FEATURES):
+        raise UserModelError(
+            f"{path} was trained with other features than this version has: train it again"
+        )
+    return mind

@@ -1,0 +1,162 @@
+"""Trains the learned user on recorded dialogues: its mind, and the chat model that speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from persuade_env.dialogue import (
+    MAX_ATTITUDE,
+    MIN_ATTITUDE,
+    Decision,
+    Dialogue,
+    PersuadeeTurn,
+    ScenarioRecord,
+)
+from persuade_env.llm.backends.transformers import load_chat
+from persuade_env.llm.builtin_model import EMBEDDED
+from persuade_env.llm.checkpoint import FILE as CHECKPOINT_FILE
+from persuade_env.llm.checkpoint import save_checkpoint
+from persuade_env.llm.loading import load_tokenizer
+from persuade_env.llm.training.lora import (
+    Example,
+    LoraSettings,
+    scale_adapter,
+    supervised_example,
+    train_lora,
+)
+from persuade_env.seeding import derive_seed, generator
+from user_models.learned.attitude_model import FILE as MIND_FILE
+from user_models.learned.encoder import Ear
+from user_models.learned.training.attitude_model import MindSettings, check_records, fit_mind
+from user_models.learned.training.model_samples import FILE as OWN_WORDS_FILE
+from user_models.learned.training.model_samples import own_words, write_own_words
+from user_models.learned.user import StateConstraint, render_reply, user_messages
+from user_models.querying import Progress
+
+
+@dataclass(frozen=True)
+class UserModelSettings:
+    """How the learned user is trained."""
+
+    epochs: int = 1
+    """Passes over the dialogues; each rounds half attitudes anew."""
+    update_kept: float = 0.7
+    """What the chat model's update is multiplied by once it is trained, 0 (the base) to 1. Below 1
+    it knows the corpus's persuadees a little less well and other people better: at 0.7 it foresees
+    what is said better than the base on all three data sets (`docs/user-models.md`)."""
+    mind: MindSettings | None = field(default_factory=MindSettings)
+    """How the mind is fitted; None to let the language model write its own attitude."""
+    lora: LoraSettings = field(
+        default_factory=lambda: LoraSettings(learning_rate=7e-4, batch_size=1)
+    )
+
+
+def user_examples(
+    records: Sequence[ScenarioRecord], tokenizer: Any, settings: UserModelSettings, seed: int
+) -> list[Example]:
+    """Training examples: every recorded dialogue once per epoch, loss on persuadee turns alone.
+
+    An attitude of 3.5 becomes the digit 3 or 4 with equal chance, so that the mean over
+    the digits, which is how the attitude is read where no mind decides it, learns the half.
+    """
+    return [
+        _example(
+            record.dialogue(recorded),
+            tokenizer,
+            derive_seed(seed, epoch, record.id, recorded.id),
+        )
+        for epoch in range(settings.epochs)
+        for record in records
+        for recorded in record.dialogues
+    ]
+
+
+def _example(dialogue: Dialogue, tokenizer: Any, seed: int) -> Example:
+    rng = generator(seed)
+    messages = user_messages(dialogue)
+    assistant = [index for index, one in enumerate(messages) if one["role"] == "assistant"]
+    trained = []
+    for index, turn in zip(assistant, dialogue.persuadee_turns, strict=True):
+        content = render_reply(turn, _rounded(turn, rng))
+        messages[index] = {"role": "assistant", "content": content}
+        if turn.attitude is not None:
+            trained.append(index)
+    return supervised_example(tokenizer, messages, trained)
+
+
+def _rounded(turn: PersuadeeTurn, rng: np.random.Generator) -> str:
+    """The attitude as a digit, rounded up with the probability of its fraction."""
+    attitude = turn.attitude if turn.attitude is not None else 4.0
+    whole = int(attitude)
+    if turn.decision is Decision.ACCEPT:
+        digit = whole + (attitude > whole)  # the digit that lets the state say `accept`
+    else:
+        digit = whole + int(rng.random() < attitude - whole)
+    return str(int(min(MAX_ATTITUDE, max(MIN_ATTITUDE, digit))))
+
+
+def train_user_model(
+    records: Sequence[ScenarioRecord],
+    folder: Path,
+    *,
+    base: str = EMBEDDED,
+    settings: UserModelSettings | None = None,
+    seed: int = 0,
+    callbacks: Sequence[Any] = (),
+    progress: Progress = lambda _: None,
+) -> list[dict[str, float]]:
+    """Trains the learned user on the dialogues of `records`; writes a checkpoint to `folder`.
+
+    The chat model comes first, since the mind learns from its own words what nobody would say;
+    these are kept beside it (`user_models.learned.training.model_samples`).
+
+    Args:
+        callbacks: of the chat model's trainer.
+        progress: told how many of its own words were just asked for.
+
+    Returns:
+        The training log, see `train_lora`.
+
+    Raises:
+        UserModelError: if a mind is wanted and `records` are too little for one, or the tokenizer
+            can't write a state.
+    """
+    settings = settings or UserModelSettings()
+    tokenizer = load_tokenizer(base)
+    StateConstraint(tokenizer)  # a tokenizer that can't write a state is refused before training
+    if settings.mind is not None:
+        check_records(records)
+    folder.mkdir(parents=True, exist_ok=True)
+    # What was trained here before is no part of it.
+    for earlier in (CHECKPOINT_FILE, MIND_FILE, OWN_WORDS_FILE):
+        (folder / earlier).unlink(missing_ok=True)
+    examples = user_examples(records, tokenizer, settings, seed)
+    adapter = folder / "adapter-0"
+    log = train_lora(
+        examples, adapter, tokenizer, base=base, settings=settings.lora, callbacks=callbacks
+    )
+    scale_adapter(adapter, settings.update_kept)
+    if settings.mind is not None:
+        said = own_words(
+            load_chat(base, adapters=[adapter]),
+            records,
+            settings.mind.own_words,
+            derive_seed(seed, "own-words"),
+            progress,
+        )
+        write_own_words(said, folder)
+        mind = fit_mind(
+            records,
+            derive_seed(seed, "mind"),
+            settings=settings.mind,
+            said=said,
+            ear=Ear.load(base),
+        )
+        (folder / MIND_FILE).write_text(mind.model_dump_json(indent=1) + "\n")
+    save_checkpoint(folder, "user_model", [adapter], base=base)  # last: it makes the folder whole
+    return log
