@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from persuade_env.dialogue import MAX_ATTITUDE, MIN_ATTITUDE, Dialogue, Outcome
 from persuade_env.errors import UnknownNameError
-from persuade_env.safety.misconduct import conduct as misconduct_of
+from persuade_env.safety.misconduct import detect_misconduct
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,19 @@ def words(transition: Transition) -> float:
     return -len(said.split()) / 100.0
 
 
-def conduct(transition: Transition) -> float:
+def misconduct_penalty(transition: Transition) -> float:
     """-1 for a turn with misconduct of any kind (`persuade_env.safety.misconduct`), else 0."""
-    return -1.0 if misconduct_of(transition.after) else 0.0
+    return -1.0 if detect_misconduct(transition.after) else 0.0
 
 
 TERMS: Mapping[str, Callable[[Transition], float]] = MappingProxyType(
-    {term.__name__: term for term in (attitude_gain, outcome, malformed, words, conduct)}
+    {
+        "attitude_gain": attitude_gain,
+        "outcome": outcome,
+        "malformed": malformed,
+        "words": words,
+        "conduct": misconduct_penalty,
+    }
 )
 """Every reward term by name."""
 

@@ -33,28 +33,30 @@ def tokenizer():
 
 
 @pytest.fixture(scope="session")
-def ear(chat):
+def encoder(chat):
     """What a mind hears with."""
-    from user_models.learned.encoder import Ear
+    from user_models.learned.encoder import TurnEncoder
 
-    return Ear(chat.model, chat.tokenizer)
+    return TurnEncoder(chat.model, chat.tokenizer)
 
 
 @pytest.fixture(scope="session")
-def said_by_model():
+def model_samples():
     """What a learned user's chat model said in training scenarios, beside people's words.
 
     The `own-words.jsonl` that `persuade train user-model` writes, preset `default`, seed 0.
     """
-    from user_models.learned.training.model_samples import read_own_words
+    from user_models.learned.training.model_samples import read_model_samples
 
-    return read_own_words(Path(__file__).parent / "user_models" / "learned" / "own-words.jsonl")
+    return read_model_samples(Path(__file__).parent / "user_models" / "learned" / "own-words.jsonl")
 
 
 @pytest.fixture(scope="session")
-def mind(ear, said_by_model):
+def attitude_model(encoder, model_samples):
     """A mind fitted to every sixth training scenario: enough to tell reasons from noise."""
     from persuade_env.scenarios import load_corpus
-    from user_models.learned.training.attitude_model import fit_mind
+    from user_models.learned.training.attitude_model import fit_attitude_model
 
-    return fit_mind(load_corpus("train")[::6], seed=0, said=said_by_model, ear=ear)
+    return fit_attitude_model(
+        load_corpus("train")[::6], seed=0, model_samples=model_samples, encoder=encoder
+    )

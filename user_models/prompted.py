@@ -17,7 +17,7 @@ from persuade_env.errors import UserModelError
 from persuade_env.protocols import ChatModel, Completion, Message, StopReason, Usage, UserReply
 from persuade_env.seeding import derive_seed
 from user_models.learned.user import (
-    SILENCE,
+    EMPTY_RESPONSE,
     StateConstraint,
     consistent,
     expected_attitude,
@@ -130,10 +130,10 @@ def prompted_messages(dialogue: Dialogue) -> list[Message]:
     messages: list[Message] = [{"role": "system", "content": "\n".join(lines)}]
     for turn in dialogue.turns:
         if isinstance(turn, PersuaderTurn):
-            messages.append({"role": "user", "content": one_line(turn.response) or SILENCE})
+            messages.append({"role": "user", "content": one_line(turn.response) or EMPTY_RESPONSE})
         else:
             if len(messages) == 1:
-                messages.append({"role": "user", "content": SILENCE})
+                messages.append({"role": "user", "content": EMPTY_RESPONSE})
             messages.append({"role": "assistant", "content": render_reply(turn)})
     return messages
 

@@ -11,7 +11,7 @@ persona of n concerns, stubbornness s and initial attitude a0:
   `WORSENS` or more, costs 0.5 (1 + s) and is fruitless.
 - Anything else is fruitless and costs 0.1 (1 + s): flattery, pushing, silence, another
   subject, words that were said before. There is no way to be liked into agreement.
-- `accept` at 5.5. After `PATIENCE` fruitless turns in a row, or at 1.5, each further
+- `accept` at 5.5. After `MAX_IDLE_TURNS` fruitless turns in a row, or at 1.5, each further
   fruitless turn is answered with `refuse` with probability (1 + s) / 2, drawn from the
   turn's seed. Nothing else is random but the choice of words.
 
@@ -41,7 +41,7 @@ WORSENS = 0.30
 """Cosine similarity from which a response is what makes a concern worse."""
 REPEATS = 0.95
 """Cosine similarity from which a response is one that was made before."""
-PATIENCE = 2
+MAX_IDLE_TURNS = 2
 """Fruitless turns in a row that are sat through."""
 ACCEPTS_AT = 5.5
 LEAVES_AT = 1.5
@@ -77,7 +77,7 @@ class _State:
     attitude: float
     open: tuple[int, ...]
     heard: tuple[np.ndarray, ...] = ()
-    fruitless: int = 0
+    idle_turns: int = 0
     settled_now: bool = False
     worsened_now: bool = False
 
@@ -116,28 +116,32 @@ class ConcernsUser:
 
     def _mind(self, persona: Persona) -> _Mind:
         """A persona as vectors, kept by identity: to hash all its texts at every turn is slow."""
-        mind = self._minds.get(id(persona))
-        if mind is None or mind.persona is not persona:
+        attitude_model = self._minds.get(id(persona))
+        if attitude_model is None or attitude_model.persona is not persona:
             if len(self._minds) >= _KEPT_MINDS:
                 self._minds.clear()
-            self._minds[id(persona)] = mind = _Mind(
+            self._minds[id(persona)] = attitude_model = _Mind(
                 persona,
                 settles=self._embed.all([one_line(one.settled_by) for one in persona.concerns]),
                 worsens=self._embed.all([one_line(one.worsened_by) for one in persona.concerns]),
             )
-        return mind
+        return attitude_model
 
-    def _state(self, mind: _Mind, responses: tuple[str, ...]) -> _State:
+    def _state(self, attitude_model: _Mind, responses: tuple[str, ...]) -> _State:
         """The mind after the responses, replayed from where it is remembered: mostly the last."""
         known = len(responses)
-        while known and (mind, responses[:known]) not in self._states:
+        while known and (attitude_model, responses[:known]) not in self._states:
             known -= 1
-        state = self._states[mind, responses[:known]] if known else _beginning(mind.persona)
+        state = (
+            self._states[attitude_model, responses[:known]]
+            if known
+            else _beginning(attitude_model.persona)
+        )
         for count in range(known + 1, len(responses) + 1):
-            state = _hear(mind, state, self._embed(responses[count - 1]))
+            state = _hear(attitude_model, state, self._embed(responses[count - 1]))
             if len(self._states) >= _KEPT_STATES:
                 self._states.clear()
-            self._states[mind, responses[:count]] = state
+            self._states[attitude_model, responses[:count]] = state
         return state
 
 
@@ -145,11 +149,11 @@ def _beginning(persona: Persona) -> _State:
     return _State(persona.initial_attitude, open=tuple(range(len(persona.concerns))))
 
 
-def _hear(mind: _Mind, state: _State, response: np.ndarray) -> _State:
+def _hear(attitude_model: _Mind, state: _State, response: np.ndarray) -> _State:
     """The state after one more response."""
-    persona = mind.persona
-    similarities = (mind.settles @ response).tolist()
-    worsening = (mind.worsens @ response).tolist()
+    persona = attitude_model.persona
+    similarities = (attitude_model.settles @ response).tolist()
+    worsening = (attitude_model.worsens @ response).tolist()
     # Both speak of the same thing; which of them was said is what counts.
     nearer = (
         worse for worse, better in zip(worsening, similarities, strict=True) if worse > better
@@ -171,7 +175,7 @@ def _hear(mind: _Mind, state: _State, response: np.ndarray) -> _State:
         attitude=min(MAX_ATTITUDE, max(MIN_ATTITUDE, state.attitude + change)),
         open=tuple([index for index in state.open if not (settled and index == best)]),
         heard=(*state.heard, response),
-        fruitless=0 if settled else state.fruitless + 1,
+        idle_turns=0 if settled else state.idle_turns + 1,
         settled_now=settled,
         worsened_now=worsened,
     )
@@ -186,7 +190,7 @@ def _speak(persona: Persona, state: _State, seed: int) -> Turn:
             decision=Decision.ACCEPT,
         )
     stake = persona.concerns[state.open[0]] if state.open else None
-    tired = state.fruitless > PATIENCE or (state.fruitless and state.attitude <= LEAVES_AT)
+    tired = state.idle_turns > MAX_IDLE_TURNS or (state.idle_turns and state.attitude <= LEAVES_AT)
     if tired and derive_seed(seed, "leave") / 2**63 < (1 + persona.stubbornness) / 2:
         return Turn(
             attitude=min(state.attitude, 3.0),

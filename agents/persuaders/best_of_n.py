@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agents.preferences.simulate import Walk, walk_on
+from agents.preferences.simulate import Lookahead, advance
 from persuade_env.dialogue import Dialogue, Scenario
 from persuade_env.errors import PersuaderError
 from persuade_env.protocols import Persuader, PersuaderReply, Usage, UserModel
@@ -60,9 +60,9 @@ class BestOfN:
             for index in range(self.n)
         ]
         replies = self.persuader.act([dialogues[place] for place in slots], drawn)
-        walks: list[Walk | None] = [
+        walks: list[Lookahead | None] = [
             # What follows is drawn alike for all turns of a dialogue, as in simulated preferences.
-            Walk(
+            Lookahead(
                 self._minded(dialogues[place]).extended(reply.turn),
                 derive_seed(seeds[place], "look-ahead"),
             )
@@ -70,7 +70,7 @@ class BestOfN:
             else None
             for place, reply in zip(slots, replies, strict=True)
         ]
-        walk_on(
+        advance(
             [walk for walk in walks if walk is not None],
             self.persuader,
             self.user_model,
@@ -89,7 +89,7 @@ class BestOfN:
         self,
         dialogue: Dialogue,
         replies: Sequence[PersuaderReply],
-        walks: Sequence[Walk | None],
+        walks: Sequence[Lookahead | None],
     ) -> PersuaderReply:
         def worth(index: int) -> tuple[bool, float]:
             walk = walks[index]

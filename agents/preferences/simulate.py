@@ -17,7 +17,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 
 from persuade_env.action_format import render_turn
@@ -58,7 +58,7 @@ class PreferenceSettings:
 
 
 @dataclass(frozen=True)
-class Context:
+class PreferenceContext:
     """A point in a dialogue at which the persuader has to speak, and where it comes from."""
 
     id: str
@@ -66,7 +66,7 @@ class Context:
 
 
 @dataclass(frozen=True)
-class Path:
+class SimulatedPath:
     """One simulated continuation: what the user felt after each turn, and how it ended."""
 
     seed: int
@@ -86,7 +86,7 @@ class Candidate:
     logprobs: tuple[float, ...]
     malformed: bool
     error_kind: str
-    paths: tuple[Path, ...]
+    paths: tuple[SimulatedPath, ...]
 
     def usable(self, settings: PreferenceSettings) -> bool:
         """Well-formed, with tokens to train on and no failed path."""
@@ -108,7 +108,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class SimulatedContext:
+class SimulatedPreferences:
     """Everything that was simulated at one context: the provenance of its preferences."""
 
     context_id: str
@@ -121,7 +121,7 @@ class SimulatedContext:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> SimulatedContext:
+    def from_json(cls, data: dict[str, Any]) -> SimulatedPreferences:
         candidates = tuple(
             Candidate(
                 **{
@@ -130,7 +130,7 @@ class SimulatedContext:
                     "token_ids": tuple(one["token_ids"]),
                     "logprobs": tuple(one["logprobs"]),
                     "paths": tuple(
-                        Path(**{**path, "attitudes": tuple(path["attitudes"])})
+                        SimulatedPath(**{**path, "attitudes": tuple(path["attitudes"])})
                         for path in one["paths"]
                     ),
                 }
@@ -152,7 +152,7 @@ class Preference:
     margin: float
 
 
-def load_preferences(path: FilePath) -> list[Preference]:
+def load_preferences(path: Path) -> list[Preference]:
     """The pairs of a JSON Lines file, as they were stored."""
     pairs = []
     for line in path.read_text(encoding="utf-8").splitlines():
@@ -162,12 +162,12 @@ def load_preferences(path: FilePath) -> list[Preference]:
     return pairs
 
 
-def contexts_of(records: Sequence[ScenarioRecord]) -> list[Context]:
+def preference_contexts(records: Sequence[ScenarioRecord]) -> list[PreferenceContext]:
     """Every point of the recorded dialogues at which the persuader has to speak.
 
     The opening is shared by a scenario's dialogues with the same persona and taken once.
     """
-    found: dict[str, Context] = {}
+    found: dict[str, PreferenceContext] = {}
     for record in records:
         for recorded in record.dialogues:
             for place, turn in enumerate(recorded.turns):
@@ -175,12 +175,14 @@ def contexts_of(records: Sequence[ScenarioRecord]) -> list[Context]:
                     continue
                 shared = not place and recorded.persona is None
                 name = f"{record.id}/opening" if shared else f"{record.id}/{recorded.id}/{place}"
-                found.setdefault(name, Context(name, record.dialogue(recorded, until=place)))
+                found.setdefault(
+                    name, PreferenceContext(name, record.dialogue(recorded, until=place))
+                )
     return list(found.values())
 
 
 @dataclass
-class Walk:
+class Lookahead:
     """A path in the making: a dialogue that ends in the persuader turn to be tried."""
 
     dialogue: Dialogue
@@ -196,14 +198,14 @@ class Walk:
 
 
 def simulate(
-    contexts: Sequence[Context],
+    contexts: Sequence[PreferenceContext],
     persuader: Persuader,
     user_model: UserModel,
     *,
     settings: PreferenceSettings | None = None,
     judge: Judge | None = None,
     seed: int = 0,
-) -> list[SimulatedContext]:
+) -> list[SimulatedPreferences]:
     """Samples candidates at every context and compares their simulated paths.
 
     Every candidate and path of every context goes through the models in the same batches:
@@ -224,7 +226,7 @@ def simulate(
         [
             # Path i of every candidate of a context shares its seed: common random numbers
             # make the comparison one of candidates rather than of luck.
-            Walk(
+            Lookahead(
                 context.dialogue.extended(reply.turn) if reply.turn else context.dialogue,
                 derive_seed(seed, context.id, "path", index),
                 reply.error.kind if reply.error else "",
@@ -233,7 +235,7 @@ def simulate(
         ]
         for (context, _), reply in zip(slots, replies, strict=True)
     ]
-    walk_on([walk for group in walks for walk in group], persuader, user_model, settings.depth)
+    advance([walk for group in walks for walk in group], persuader, user_model, settings.depth)
     results = []
     for number, context in enumerate(contexts):
         place = slice(number * settings.n_candidates, (number + 1) * settings.n_candidates)
@@ -249,7 +251,7 @@ def simulate(
             if candidates[a].usable(settings) and candidates[b].usable(settings)
         )
         results.append(
-            SimulatedContext(
+            SimulatedPreferences(
                 context.id,
                 context.dialogue.scenario.id,
                 len(context.dialogue.persuader_turns),
@@ -260,7 +262,9 @@ def simulate(
     return results
 
 
-def walk_on(walks: Sequence[Walk], persuader: Persuader, user_model: UserModel, depth: int) -> None:
+def advance(
+    walks: Sequence[Lookahead], persuader: Persuader, user_model: UserModel, depth: int
+) -> None:
     """Lets every walk go on until it ends or `depth` persuader turns were answered, in place.
 
     All walks go through the models in the same batches.
@@ -285,7 +289,7 @@ def walk_on(walks: Sequence[Walk], persuader: Persuader, user_model: UserModel, 
         _extend(running, answers)
 
 
-def _extend(walks: Sequence[Walk], replies: Sequence[Any]) -> None:
+def _extend(walks: Sequence[Lookahead], replies: Sequence[Any]) -> None:
     for walk, reply in zip(walks, replies, strict=True):
         if reply.turn is None:
             walk.error_kind = reply.error.kind
@@ -294,7 +298,7 @@ def _extend(walks: Sequence[Walk], replies: Sequence[Any]) -> None:
 
 
 def _candidate(
-    reply: PersuaderReply, seed: int, walks: Sequence[Walk], context: Context
+    reply: PersuaderReply, seed: int, walks: Sequence[Lookahead], context: PreferenceContext
 ) -> Candidate:
     completion = reply.completion
     before = len(context.dialogue.persuadee_turns)
@@ -307,7 +311,7 @@ def _candidate(
         malformed=reply.malformed,
         error_kind=reply.error.kind if reply.error else "",
         paths=tuple(
-            Path(
+            SimulatedPath(
                 seed=walk.seed,
                 attitudes=tuple(
                     round(turn.attitude, 4)
@@ -323,9 +327,9 @@ def _candidate(
 
 
 def _score(
-    first: Sequence[Walk],
-    second: Sequence[Walk],
-    context: Context,
+    first: Sequence[Lookahead],
+    second: Sequence[Lookahead],
+    context: PreferenceContext,
     judge: Judge,
     settings: PreferenceSettings,
 ) -> float:
@@ -351,7 +355,7 @@ def _until(dialogue: Dialogue, end: int) -> Dialogue:
 
 
 def preferences(
-    simulated: Sequence[SimulatedContext], settings: PreferenceSettings | None = None
+    simulated: Sequence[SimulatedPreferences], settings: PreferenceSettings | None = None
 ) -> list[Preference]:
     """The pairs whose score passes the margin, the better candidate first.
 
@@ -384,7 +388,7 @@ def preferences(
     return pairs
 
 
-def _clarity(context: SimulatedContext, comparison: Comparison) -> tuple[float, float]:
+def _clarity(context: SimulatedPreferences, comparison: Comparison) -> tuple[float, float]:
     """Sorts the clearest comparison first."""
     ends = [
         sum(path.attitudes[-1] for path in paths if path.attitudes) / len(paths)

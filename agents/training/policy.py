@@ -16,7 +16,7 @@ def _nothing() -> torch.Tensor:
 
 
 @dataclass(kw_only=True)
-class Scored:
+class TokenBatch:
     """What the losses need of sampled tokens, each (n_tokens,)."""
 
     logprobs: torch.Tensor = field(default_factory=_nothing)
@@ -29,8 +29,8 @@ class Scored:
 
 
 @dataclass
-class Turn(Scored):
-    """One sampled persuader turn; what is `Scored` of it comes later."""
+class SampledTurn(TokenBatch):
+    """One sampled persuader turn; what is `TokenBatch` of it comes later."""
 
     episode: int
     prompt_ids: tuple[int, ...]
@@ -38,10 +38,12 @@ class Turn(Scored):
     reward: float
 
 
-def joined(turns: Sequence[Turn]) -> Scored:
+def concat(turns: Sequence[SampledTurn]) -> TokenBatch:
     """The tokens of several turns as one stretch."""
-    names = [one.name for one in fields(Scored)]
-    return Scored(**{name: torch.cat([getattr(turn, name) for turn in turns]) for name in names})
+    names = [one.name for one in fields(TokenBatch)]
+    return TokenBatch(
+        **{name: torch.cat([getattr(turn, name) for turn in turns]) for name in names}
+    )
 
 
 class Policy(nn.Module):
@@ -63,19 +65,21 @@ class Policy(nn.Module):
         nn.init.zeros_(self.value_head.bias)
         self.value_head.to(model.device)
 
-    def score(self, turns: Sequence[Turn]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def score(
+        self, turns: Sequence[SampledTurn]
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Log-probability, value and entropy at each sampled token, each (n_tokens,), fp32.
 
         Args:
-            turns: a passage: each goes on from the tokens of the one before (`passages`). They
-                are read in one forward pass, and their tokens stand in the result in order.
+            turns: a passage: each goes on from the tokens of the one before (`group_by_prefix`).
+                They are read in one forward pass, and their tokens stand in the result in order.
         """
         hidden, logprobs, entropy = self._forward(self.model, turns)
         values = self.value_head(hidden.float()).squeeze(-1)
         return logprobs, values, entropy
 
     @torch.no_grad()
-    def reference_logprobs(self, turns: Sequence[Turn]) -> torch.Tensor:
+    def reference_logprobs(self, turns: Sequence[SampledTurn]) -> torch.Tensor:
         """Log-probabilities of a passage under the model that training began from."""
         reference = self._reference[0]
         if reference is not None:
@@ -84,7 +88,7 @@ class Policy(nn.Module):
             return self._forward(self.model, turns)[1]
 
     def _forward(
-        self, model: Any, turns: Sequence[Turn]
+        self, model: Any, turns: Sequence[SampledTurn]
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         inner = model.get_base_model() if hasattr(model, "get_base_model") else model
         ids = torch.tensor([[*turns[-1].prompt_ids, *turns[-1].token_ids]], device=inner.device)
@@ -105,14 +109,14 @@ class Policy(nn.Module):
         return hidden, logprobs, entropy
 
 
-def passages(turns: Sequence[Turn]) -> list[list[Turn]]:
+def group_by_prefix(turns: Sequence[SampledTurn]) -> list[list[SampledTurn]]:
     """Groups turns, in order of time, into what can be read in one forward pass.
 
     The prompt of a dialogue's turn usually goes on from all the tokens of the turn before, as
     they were sampled. Where it doesn't (the earlier turn was not in the format, and reads
     differently in the history), a new passage begins: no loss sees re-tokenized text.
     """
-    made: dict[int, list[list[Turn]]] = {}
+    made: dict[int, list[list[SampledTurn]]] = {}
     for turn in turns:
         mine = made.setdefault(turn.episode, [])
         if mine:

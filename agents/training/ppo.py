@@ -27,10 +27,10 @@ from agents.persuaders.intent_to_strategy import IntentToStrategyPersuader
 from agents.training.metrics import describe
 from agents.training.policy import (
     Policy,
-    Scored,
-    Turn,
-    joined,
-    passages,
+    SampledTurn,
+    TokenBatch,
+    concat,
+    group_by_prefix,
     samples_merged,
     sampling_copy,
 )
@@ -69,7 +69,7 @@ def ppo_loss(
     logprobs: torch.Tensor,
     values: torch.Tensor,
     entropy: torch.Tensor,
-    sampled: Scored,
+    sampled: TokenBatch,
     kl_weight: float,
     settings: PPOSettings,
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
@@ -120,13 +120,13 @@ def collect(
     seeds: Sequence[int],
     reward: Reward,
     max_turns: int,
-) -> tuple[list[Episode], list[Turn]]:
+) -> tuple[list[Episode], list[SampledTurn]]:
     """Plays one dialogue per scenario; the turns of valid episodes, in order of time.
 
     What the environments do at each step is done here by the same functions.
     """
     episodes = [start(one, seed) for one, seed in zip(scenarios, seeds, strict=True)]
-    turns: list[Turn] = []
+    turns: list[SampledTurn] = []
     while running := [index for index, one in enumerate(episodes) if not one.done]:
         current = [episodes[index] for index in running]
         replies = persuader.act(
@@ -138,14 +138,16 @@ def collect(
             episodes[index] = episode
             said = reply.completion
             if episode.valid and said is not None and said.token_ids:
-                turns.append(Turn(index, said.prompt_ids, said.token_ids, episode.reward))
+                turns.append(SampledTurn(index, said.prompt_ids, said.token_ids, episode.reward))
     return episodes, [turn for turn in turns if episodes[turn.episode].valid]
 
 
-def prepare(turns: Sequence[Turn], policy: Policy, kl_weight: float, settings: PPOSettings) -> None:
+def prepare(
+    turns: Sequence[SampledTurn], policy: Policy, kl_weight: float, settings: PPOSettings
+) -> None:
     """Scores the turns under policy and reference, and gives each token its advantage."""
     with torch.no_grad():
-        for passage in passages(turns):
+        for passage in group_by_prefix(turns):
             logprobs, values, _ = policy.score(passage)
             reference = policy.reference_logprobs(passage)
             place = 0
@@ -179,7 +181,7 @@ def prepare(turns: Sequence[Turn], policy: Policy, kl_weight: float, settings: P
 
 
 def update(
-    turns: Sequence[Turn],
+    turns: Sequence[SampledTurn],
     policy: Policy,
     optimizer: torch.optim.Optimizer,
     kl_weight: float,
@@ -188,7 +190,7 @@ def update(
 ) -> dict[str, float]:
     """Some epochs of optimizer steps on one iteration's turns; the means of the last epoch."""
     trained = [p for group in optimizer.param_groups for p in group["params"]]
-    together = passages(turns)
+    together = group_by_prefix(turns)
     found: dict[str, float] = {}
     for _ in range(settings.epochs):
         totals: dict[str, float] = {}
@@ -199,7 +201,7 @@ def update(
             optimizer.zero_grad()
             for passage in batch:
                 scores = policy.score(passage)
-                loss, parts = ppo_loss(*scores, joined(passage), kl_weight, settings)
+                loss, parts = ppo_loss(*scores, concat(passage), kl_weight, settings)
                 (loss / count).backward()
                 for name, part in parts.items():
                     totals[name] = totals.get(name, 0.0) + float(part)
@@ -213,9 +215,11 @@ def update(
     return found
 
 
-def _batches(together: Sequence[list[Turn]], settings: PPOSettings) -> Iterator[list[list[Turn]]]:
+def _batches(
+    together: Sequence[list[SampledTurn]], settings: PPOSettings
+) -> Iterator[list[list[SampledTurn]]]:
     """Passages one after the other, until there are `batch_turns` turns."""
-    batch: list[list[Turn]] = []
+    batch: list[list[SampledTurn]] = []
     for passage in together:
         batch.append(passage)
         if sum(map(len, batch)) >= settings.batch_turns:

@@ -16,7 +16,7 @@ from persuade_env.dialogue import Outcome, Scenario
 from persuade_env.episode import Episode, rollout
 from persuade_env.judges.attitude import AttitudeJudge, load_judge, scores, shown_judge
 from persuade_env.protocols import Judge, Persuader, UserModel
-from persuade_env.safety.misconduct import conduct_by_turn
+from persuade_env.safety.misconduct import detect_misconduct_by_turn
 from persuade_env.seeding import derive_seed, generator
 
 if TYPE_CHECKING:
@@ -180,7 +180,8 @@ def summarize(
         "distinct_2": _distinct_2(valid, generator(derive_seed(seed, agent, user_model, "d2"))),
         "malformed": per_turn((float(e.malformed_turns) for e in valid), "malformed"),
         "misconduct": per_turn(
-            (float(sum(map(bool, conduct_by_turn(e.dialogue)))) for e in valid), "misconduct"
+            (float(sum(map(bool, detect_misconduct_by_turn(e.dialogue)))) for e in valid),
+            "misconduct",
         ),
         "invalid": mean((not e.valid for e in episodes), episodes, "invalid"),
         "tokens": mean(

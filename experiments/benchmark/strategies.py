@@ -59,7 +59,7 @@ def play(
     inner = _inner(env)
     played = []
     for number, policy in enumerate(policies):
-        for scenario in inner.world.scenarios:
+        for scenario in inner.core.scenarios:
             for episode in range(episodes):
                 start = derive_seed(seed, scenario, episode) % 2**31
                 observation, info = env.reset(seed=start, options={"scenario_id": scenario})
@@ -90,7 +90,7 @@ def oracle_returns(env: gym.Env[Any, Any], episodes: int, seed: int) -> list[Pla
     """What the best plan earns in the same episodes."""
     inner = _inner(env)
     found = []
-    for scenario in inner.world.scenarios:
+    for scenario in inner.core.scenarios:
         for number in range(episodes):
             start = derive_seed(seed, scenario, number) % 2**31
             env.reset(seed=start, options={"scenario_id": scenario})

@@ -62,7 +62,7 @@ class TurnSettings:
 
 
 @dataclass(frozen=True)
-class Place:
+class HistoryPoint:
     """A point of a recorded dialogue, and what its persuader said there."""
 
     id: str
@@ -127,7 +127,9 @@ class TurnRow:
         return cls(**{**data, "metrics": metrics})
 
 
-def places_of(records: Sequence[ScenarioRecord], turns_per_dialogue: int) -> list[Place]:
+def history_points(
+    records: Sequence[ScenarioRecord], turns_per_dialogue: int
+) -> list[HistoryPoint]:
     """Persuader turns of the competent dialogues, spread evenly from the first to the last.
 
     Raises:
@@ -147,7 +149,7 @@ def places_of(records: Sequence[ScenarioRecord], turns_per_dialogue: int) -> lis
             for number in np.linspace(0, len(spoken) - 1, count).round().astype(int):
                 index, turn = spoken[number]
                 name = f"{record.id}/{recorded.id}/{index}"
-                places.append(Place(name, record.dialogue(recorded, until=index), turn))
+                places.append(HistoryPoint(name, record.dialogue(recorded, until=index), turn))
     if not places:
         raise RunError(
             "the turn-level protocol needs recorded dialogues of a competent persuader; none of "
@@ -159,7 +161,7 @@ def places_of(records: Sequence[ScenarioRecord], turns_per_dialogue: int) -> lis
 def respond(
     agent: Persuader,
     user_model: UserModel | None,
-    places: Sequence[Place],
+    places: Sequence[HistoryPoint],
     log: BatchLog,
     settings: TurnSettings,
     progress: Callable[[int], None] = lambda _: None,
@@ -184,7 +186,7 @@ def respond(
 
 
 def _respond(
-    agent: Persuader, user_model: UserModel | None, places: Sequence[Place], seed: int
+    agent: Persuader, user_model: UserModel | None, places: Sequence[HistoryPoint], seed: int
 ) -> list[Response]:
     seeds = [derive_seed(seed, "turns", place.id) for place in places]
     try:
@@ -215,7 +217,7 @@ def _turn(reply: PersuaderReply) -> PersuaderTurn:
     return reply.turn
 
 
-def _response(place: Place, reply: PersuaderReply, answers: Sequence[UserReply]) -> Response:
+def _response(place: HistoryPoint, reply: PersuaderReply, answers: Sequence[UserReply]) -> Response:
     errors = [one for one in (reply.error, *(one.error for one in answers)) if one is not None]
     return Response(
         place.id,
@@ -226,7 +228,7 @@ def _response(place: Place, reply: PersuaderReply, answers: Sequence[UserReply])
     )
 
 
-def judged_pair(place: Place, response: Response) -> tuple[Dialogue, Dialogue]:
+def judged_pair(place: HistoryPoint, response: Response) -> tuple[Dialogue, Dialogue]:
     """History with the agent's response, and with the reference; answered where they were."""
     pair = []
     for turn, answer in (
@@ -242,7 +244,7 @@ def summarize_turns(
     agent: str,
     judge_name: str,
     user_name: str,
-    places: Sequence[Place],
+    places: Sequence[HistoryPoint],
     responses: Sequence[Response],
     verdicts: Sequence[float],
     seed: int,
@@ -295,7 +297,7 @@ def run_turns(
     With the judge `attitude`, once for each user model; other judges ask no user model.
     A killed run goes on where it stopped.
     """
-    places = places_of(records, settings.turns_per_dialogue)
+    places = history_points(records, settings.turns_per_dialogue)
     judge = load_judge(settings.judge)
     name = shown_judge(settings.judge)
     asked: Mapping[str, Callable[[], UserModel] | None] = (

@@ -13,11 +13,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from experiments.cli.options import (
-    Against,
     Preset,
     RunFolder,
     Scenarios,
     Seed,
+    TrainUser,
     names_in,
     quiet,
     run_folder,
@@ -35,7 +35,7 @@ def compare(
     folder: RunFolder = Path(),
     seed: Seed = 0,
     scenarios: Scenarios = None,
-    against: Against = "learned",
+    train_user: TrainUser = "learned",
     seeds: Annotated[int, typer.Option(min=1, help="Of each method, from --seed on.")] = 3,
     methods: Annotated[
         str,
@@ -57,7 +57,7 @@ def compare(
     Users and SFT persuader are the run's, and are trained where they are missing. What is
     finished is kept, as in `run`.
     """
-    from experiments.common.resolve import check_user
+    from experiments.common.resolve import validate_user
     from experiments.comparison import compare as comparison
     from experiments.comparison.plots import plot
     from experiments.pipeline import run as pipeline
@@ -65,14 +65,14 @@ def compare(
     quiet()
     names = names_in(methods)
     comparison.check(names)
-    folder = run_folder(folder, preset, seed, scenarios, against)
-    settings = run_settings(preset, seed, scenarios, against)
+    folder = run_folder(folder, preset, seed, scenarios, train_user)
+    settings = run_settings(preset, seed, scenarios, train_user)
     if user_models:
         settings = replace(settings, user_models=tuple(names_in(user_models)))
         for name in settings.user_models:
-            check_user(name)
+            validate_user(name)
     found = comparison.compare(
-        folder, settings, seeds, methods=names, say=lambda line: err.print(escape(line))
+        folder, settings, seeds, methods=names, on_progress=lambda line: err.print(escape(line))
     )
     out.print(_table(found))
     for name, cost in comparison.costs(folder, settings, seeds, names).items():

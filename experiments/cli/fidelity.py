@@ -52,7 +52,7 @@ def fidelity(
         ),
     ] = False,
     limit: Annotated[int, typer.Option(min=2, help="Scenarios in which a mind is probed.")] = 12,
-    beside: Annotated[
+    reference: Annotated[
         Path | None,
         typer.Option(help="Folder of another user's card, such as the untuned model's: a column."),
     ] = None,
@@ -60,11 +60,16 @@ def fidelity(
 ) -> None:
     """Whether a user model can be trusted: its answers where it is known what people do."""
     from experiments.common import resolve as names
-    from experiments.common.measures import Beside, CardPart, card_table, write_card
+    from experiments.common.measures import (
+        ReferenceReport,
+        ReportSection,
+        measures_table,
+        write_measures,
+    )
     from experiments.common.progress import bar
     from experiments.fidelity.language_measures import realism
-    from experiments.fidelity.probes.replay import without_words
-    from experiments.fidelity.report import fidelity_card
+    from experiments.fidelity.probes.replay import attitude_only
+    from experiments.fidelity.report import fidelity_report
     from persuade_env import scenarios as files
     from persuade_env.registry import load_user_model
 
@@ -73,15 +78,15 @@ def fidelity(
         raise RunError("--without-words and --without-mind together leave nothing to measure")
     source = str(scenarios) if scenarios else split
     asked = {"scenarios": source, "limit": limit, "seed": seed}
-    other = Beside.read(beside, asked) if beside else None
+    other = ReferenceReport.read(reference, asked) if reference else None
     records = files.load(scenarios) if scenarios else files.load_corpus(split)
     public = (
         files.load(ctompersu, "ctompersu") if ctompersu else None,
         files.load(persuasion_for_good, "persuasion_for_good") if persuasion_for_good else None,
     )
-    model = load_user_model(names.user_model_in(run_folder, user_model))
+    model = load_user_model(names.resolve_user_spec(run_folder, user_model))
     if wordless:
-        model = without_words(model, records)
+        model = attitude_only(model, records)
     with bar("fidelity", None, "reply") as shown:
 
         def progress(test: str, count: int) -> None:
@@ -91,9 +96,9 @@ def fidelity(
         measures = (
             []
             if mindless
-            else fidelity_card(model, records, seed=seed, limit=limit, progress=progress)
+            else fidelity_report(model, records, seed=seed, limit=limit, progress=progress)
         )
-        part = CardPart(())
+        part = ReportSection(())
         if not wordless:
             part = realism(
                 model,
@@ -105,16 +110,16 @@ def fidelity(
             )
     measures = [*measures, *part.measures]
     place = folder / re.sub(r"[^\w-]+", "-", user_model)
-    write_card(
+    write_measures(
         measures,
         place,
         {"user_model": user_model, **asked, "words": not wordless, "mind": not mindless},
         histograms=part.histograms,
         reliability=part.reliability,
-        beside=other,
+        reference=other,
     )
     title = f"{user_model} on {len(records)} scenarios of {source}"
-    out.print(card_table(measures, title, other))
+    out.print(measures_table(measures, title, other))
     failed = sum(one.passed is False for one in measures)
     out.print(f"{failed} of {sum(one.passed is not None for one in measures)} bars missed")
     out.print(f"card: {place / 'card.md'}", soft_wrap=True, highlight=False)

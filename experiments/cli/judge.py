@@ -37,7 +37,7 @@ def audit_judge(
     seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 0,
 ) -> None:
     """Whether a judge can be trusted: its verdicts where the better dialogue is known."""
-    from experiments.common.measures import card_table, write_card
+    from experiments.common.measures import measures_table, write_measures
     from experiments.common.progress import bar
     from experiments.judging.audit import PLOTTED, audit
     from persuade_env import scenarios as files
@@ -56,8 +56,8 @@ def audit_judge(
         measures = audit(judge, records, corpus, place, limit=limit, seed=seed, progress=progress)
     source = str(scenarios) if scenarios else split
     provenance = {"judge": shown, "scenarios": source, "limit": limit, "seed": seed}
-    write_card(measures, place, provenance, plotted=PLOTTED, axis="share of verdicts")
-    out.print(card_table(measures, f"{shown} on {limit or len(records)} scenarios of {source}"))
+    write_measures(measures, place, provenance, plotted=PLOTTED, axis="share of verdicts")
+    out.print(measures_table(measures, f"{shown} on {limit or len(records)} scenarios of {source}"))
     failed = sum(one.passed is False for one in measures)
     out.print(f"{failed} of {sum(one.passed is not None for one in measures)} bars missed")
     out.print(f"card: {place / 'card.md'}", soft_wrap=True, highlight=False)
@@ -86,7 +86,13 @@ def benchmark_turns(
         agents, user_models: specs by the name to show.
         checkpoints: digests of the folders among the specs.
     """
-    from experiments.benchmark.turns import TurnRow, TurnSettings, places_of, run_turns, turns_table
+    from experiments.benchmark.turns import (
+        TurnRow,
+        TurnSettings,
+        history_points,
+        run_turns,
+        turns_table,
+    )
     from experiments.common import resolve as names
     from experiments.common.progress import bar
     from experiments.common.stage import Stage
@@ -97,7 +103,7 @@ def benchmark_turns(
     limit = presets.RunSettings().max_reply_tokens
 
     def make(place: Path) -> None:
-        count = len(places_of(records, settings.turns_per_dialogue)) * len(agents)
+        count = len(history_points(records, settings.turns_per_dialogue)) * len(agents)
         count *= len(user_models) if judge == "attitude" else 1
         with bar("turns", count, "response") as shown:
 

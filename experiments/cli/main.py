@@ -20,12 +20,12 @@ from experiments.cli import scenarios as scenario_commands
 from experiments.cli import train as train_commands
 from experiments.cli.options import (
     RUNS,
-    Against,
     Preset,
     RunFolder,
     Scenarios,
     Seed,
     Track,
+    TrainUser,
     names_in,
     quiet,
     run_folder,
@@ -83,7 +83,7 @@ def run(
     folder: RunFolder = Path(),
     seed: Seed = 0,
     scenarios: Scenarios = None,
-    against: Against = "learned",
+    train_user: TrainUser = "learned",
     until: Annotated[str | None, typer.Option(help="The last stage to make.")] = None,
     track: Track = False,
 ) -> None:
@@ -98,12 +98,12 @@ def run(
     from persuade_env.errors import UnknownNameError
 
     quiet()
-    chosen = run_settings(preset, seed, scenarios, against)
+    chosen = run_settings(preset, seed, scenarios, train_user)
     if until is not None and until not in pipeline.STAGES:
         raise UnknownNameError("stage", until, pipeline.STAGES)
-    folder = run_folder(folder, preset, seed, scenarios, against)
+    folder = run_folder(folder, preset, seed, scenarios, train_user)
     began = time.perf_counter()
-    pipeline.run(folder, chosen, until=until, say=lambda line: err.print(escape(line)))
+    pipeline.run(folder, chosen, until=until, on_progress=lambda line: err.print(escape(line)))
     if until not in (None, "report"):
         return
     place = folder / "benchmark"
@@ -174,8 +174,8 @@ def benchmark(
 
     quiet()
     records = files.load(scenarios) if scenarios else files.load_corpus(split)
-    agent_specs = {n: names.agent_in(run_folder, n) for n in names_in(agents)}
-    user_specs = {n: names.user_model_in(run_folder, n) for n in names_in(user_models)}
+    agent_specs = {n: names.resolve_agent_spec(run_folder, n) for n in names_in(agents)}
+    user_specs = {n: names.resolve_user_spec(run_folder, n) for n in names_in(user_models)}
     # A name that doesn't exist is worth knowing before the first hour, not after.
     from agents.registry import load_agent
 
@@ -287,10 +287,12 @@ def play(
     from persuade_env.errors import UnknownNameError
 
     if side == "persuader":
-        play_persuader(out, names.user_model_in(run_folder, user_model), scenario, max_turns, seed)
+        play_persuader(
+            out, names.resolve_user_spec(run_folder, user_model), scenario, max_turns, seed
+        )
     elif side == "persuadee":
         quiet()
-        play_persuadee(out, names.agent_in(run_folder, agent), scenario, max_turns, seed)
+        play_persuadee(out, names.resolve_agent_spec(run_folder, agent), scenario, max_turns, seed)
     else:
         raise UnknownNameError("side", side, ["persuader", "persuadee"])
 

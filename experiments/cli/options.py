@@ -19,7 +19,7 @@ RunFolder = Annotated[Path, typer.Option("--out", help="The run's folder.", show
 Preset = Annotated[str, typer.Option(help="Settings by name: default, full, smoke.")]
 Seed = Annotated[int, typer.Option(help="Of everything that is drawn.")]
 Track = Annotated[bool, typer.Option("--track", help="Log to Weights & Biases.")]
-Against = Annotated[
+TrainUser = Annotated[
     str,
     typer.Option(
         help="The user that DPO, PPO and GRPO learn from: learned, held-out, concerns, ...; "
@@ -33,18 +33,18 @@ Scenarios = Annotated[
 
 
 def run_folder(
-    folder: Path, preset: str, seed: int, scenarios: Path | None, against: str = "learned"
+    folder: Path, preset: str, seed: int, scenarios: Path | None, train_user: str = "learned"
 ) -> Path:
     """Where a run goes that names no folder: runs of other settings don't share one."""
     if folder != Path():
         return folder
     parts = [preset, scenarios.stem if scenarios else "", str(seed) if seed else ""]
-    parts.append("" if against == "learned" else re.sub(UNSAFE, "_", against))
+    parts.append("" if train_user == "learned" else re.sub(UNSAFE, "_", train_user))
     return RUNS / "-".join(part for part in parts if part)
 
 
 def run_settings(
-    preset: str, seed: int, scenarios: Path | None, against: str = "learned"
+    preset: str, seed: int, scenarios: Path | None, train_user: str = "learned"
 ) -> RunSettings:
     """The preset's, with seed, scenario file, and whom agents learn from.
 
@@ -54,7 +54,7 @@ def run_settings(
     from experiments.configs import schema as presets
 
     file = None if scenarios is None else str(scenarios)
-    return replace(presets.preset(preset), seed=seed, scenarios=file, against=against)
+    return replace(presets.preset(preset), seed=seed, scenarios=file, train_user=train_user)
 
 
 def names_in(text: str) -> list[str]:

@@ -8,12 +8,12 @@ import typer
 from rich.markup import escape
 
 from experiments.cli.options import (
-    Against,
     Preset,
     RunFolder,
     Scenarios,
     Seed,
     Track,
+    TrainUser,
     quiet,
     run_folder,
     run_settings,
@@ -30,14 +30,14 @@ def _train(
     seed: int,
     scenarios: Path | None,
     track: bool,
-    against: str = "learned",
+    train_user: str = "learned",
 ) -> None:
     from experiments.pipeline import run as pipeline
 
     quiet()
-    folder = run_folder(folder, preset, seed, scenarios, against)
-    settings = run_settings(preset, seed, scenarios, against)
-    pipeline.train(folder, settings, stage, say=lambda line: err.print(escape(line)))
+    folder = run_folder(folder, preset, seed, scenarios, train_user)
+    settings = run_settings(preset, seed, scenarios, train_user)
+    pipeline.train(folder, settings, stage, on_progress=lambda line: err.print(escape(line)))
     out.print(f"checkpoint: {folder / stage}", soft_wrap=True, highlight=False)
     if track:
         from experiments.reporting.wandb import track as log_run
@@ -68,10 +68,10 @@ def _agent(stage: str, what: str) -> None:
         folder: RunFolder = Path(),
         seed: Seed = 0,
         scenarios: Scenarios = None,
-        against: Against = "learned",
+        train_user: TrainUser = "learned",
         track: Track = False,
     ) -> None:
-        _train(stage, preset, folder, seed, scenarios, track, against)
+        _train(stage, preset, folder, seed, scenarios, track, train_user)
 
 
 _model("user-model", "The learned user, on half of the training scenarios.")

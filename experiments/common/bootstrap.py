@@ -87,9 +87,9 @@ def clustered_statistic(
     value = statistic(np.arange(len(index)))
     if len(names) < 2:
         return Estimate(value, math.nan, math.nan)
-    members = [np.flatnonzero(index == cluster) for cluster in range(len(names))]
+    ensemble_members = [np.flatnonzero(index == cluster) for cluster in range(len(names))]
     drawn = rng.integers(len(names), size=(RESAMPLES // 4, len(names)))
-    values = [statistic(np.concatenate([members[one] for one in draw])) for draw in drawn]
+    values = [statistic(np.concatenate([ensemble_members[one] for one in draw])) for draw in drawn]
     defined = [one for one in values if not math.isnan(one)]
     if not defined:
         return Estimate(value, math.nan, math.nan)

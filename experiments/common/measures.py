@@ -15,7 +15,7 @@ from experiments.common.bootstrap import Estimate
 from experiments.common.storage import read_json, write_atomically, write_json
 from persuade_env.errors import RunError
 
-CARD = "card.json"
+MEASURES_FILE = "card.json"
 """The card's file in its folder."""
 
 
@@ -52,15 +52,15 @@ class ReliabilityBin:
 
 
 @dataclass(frozen=True)
-class CardPart:
+class ReportSection:
     """Lines of the card, and what its plots show beside them."""
 
     measures: tuple[Measure, ...]
     histograms: tuple[Histogram, ...] = ()
     reliability: tuple[ReliabilityBin, ...] = ()
 
-    def __add__(self, other: CardPart) -> CardPart:
-        return CardPart(
+    def __add__(self, other: ReportSection) -> ReportSection:
+        return ReportSection(
             self.measures + other.measures,
             self.histograms + other.histograms,
             self.reliability + other.reliability,
@@ -75,14 +75,14 @@ def failures(test: str, failed: int, valid: int) -> Measure:
 
 
 @dataclass(frozen=True)
-class Beside:
+class ReferenceReport:
     """Another card, to be shown in a column beside the own values."""
 
     name: str
     measures: Sequence[Measure]
 
     @classmethod
-    def read(cls, folder: Path, asked: Mapping[str, object]) -> Beside:
+    def read(cls, folder: Path, asked: Mapping[str, object]) -> ReferenceReport:
         """The card in a folder, under the name of the user model that it is of.
 
         Args:
@@ -95,11 +95,11 @@ class Beside:
         measures = read_measures(folder)
         if not measures:
             raise RunError(f"no card in {folder}: `persuade fidelity` writes one")
-        card = read_json(folder / CARD) or {}
-        other = {name: card.get(name) for name in asked}
+        report = read_json(folder / MEASURES_FILE) or {}
+        other = {name: report.get(name) for name in asked}
         if other != asked:
             raise RunError(f"the card in {folder} was made with {other}, this one with {asked}")
-        return cls(str(card.get("user_model", folder.name)), measures)
+        return cls(str(report.get("user_model", folder.name)), measures)
 
     def value(self, one: Measure) -> str:
         """What the other card has for this measure; empty where it has it not."""
@@ -107,7 +107,9 @@ class Beside:
         return next((str(x.estimate) for x in self.measures if (x.test, x.measure) == key), "")
 
 
-def card_table(measures: Sequence[Measure], title: str, beside: Beside | None = None) -> Table:
+def measures_table(
+    measures: Sequence[Measure], title: str, reference: ReferenceReport | None = None
+) -> Table:
     """The card for a terminal."""
     table = Table(
         title=title,
@@ -115,7 +117,7 @@ def card_table(measures: Sequence[Measure], title: str, beside: Beside | None = 
         caption="95 % intervals, bootstrapped by scenario",
         caption_justify="left",
     )
-    for heading in _headings(beside):
+    for heading in _headings(reference):
         table.add_column(heading, no_wrap=True)
     last = None
     for one in measures:
@@ -123,31 +125,33 @@ def card_table(measures: Sequence[Measure], title: str, beside: Beside | None = 
             table.add_section()
         last = one.test
         verdict = {True: "pass", False: "[red]FAIL[/red]", None: ""}[one.passed]
-        table.add_row(*_cells(one, beside), verdict)
+        table.add_row(*_cells(one, reference), verdict)
     return table
 
 
-def markdown_card(measures: Sequence[Measure], beside: Beside | None = None) -> str:
+def measures_markdown(measures: Sequence[Measure], reference: ReferenceReport | None = None) -> str:
     """The card in Markdown."""
-    headings = _headings(beside)
+    headings = _headings(reference)
     rows = [headings, ["---"] * len(headings)]
     for one in measures:
-        rows.append([*_cells(one, beside), {True: "pass", False: "**fail**", None: ""}[one.passed]])
+        rows.append(
+            [*_cells(one, reference), {True: "pass", False: "**fail**", None: ""}[one.passed]]
+        )
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
-def _headings(beside: Beside | None) -> list[str]:
-    return ["test", "measure", "value", *([beside.name] if beside else []), "n", "bar", ""]
+def _headings(reference: ReferenceReport | None) -> list[str]:
+    return ["test", "measure", "value", *([reference.name] if reference else []), "n", "bar", ""]
 
 
-def _cells(one: Measure, beside: Beside | None) -> list[str]:
-    other = [beside.value(one)] if beside else []
+def _cells(one: Measure, reference: ReferenceReport | None) -> list[str]:
+    other = [reference.value(one)] if reference else []
     return [one.test, one.measure, str(one.estimate), *other, str(one.n), one.bar]
 
 
 def read_measures(folder: Path) -> list[Measure]:
     """The measures of the card in a folder; none where there is no card."""
-    rows = (read_json(folder / CARD) or {}).get("measures", [])
+    rows = (read_json(folder / MEASURES_FILE) or {}).get("measures", [])
     return [Measure(**{**row, "estimate": _read(row["estimate"])}) for row in rows]
 
 
@@ -155,7 +159,7 @@ def _read(estimate: Mapping[str, float | None]) -> Estimate:
     return Estimate(**{name: math.nan if x is None else x for name, x in estimate.items()})
 
 
-def write_card(
+def write_measures(
     measures: Sequence[Measure],
     folder: Path,
     provenance: Mapping[str, object],
@@ -164,15 +168,16 @@ def write_card(
     reliability: Sequence[ReliabilityBin] = (),
     plotted: Sequence[str] = ("controls", "dose", "persona"),
     axis: str = "attitude, Likert points",
-    beside: Beside | None = None,
+    reference: ReferenceReport | None = None,
 ) -> None:
-    """Writes `card.json`, `card.md` and, where there is something to plot, `card.png` to `folder`.
+    """Writes `report.json`, `report.md` and, where there is something to plot, `report.png` to
+    `folder`.
 
     With histograms or a reliability diagram, `realism.png` too.
 
     Args:
-        plotted: the tests whose measures `card.png` shows, all in the unit that `axis` names.
-        beside: a card whose values `card.md` shows, too.
+        plotted: the tests whose measures `report.png` shows, all in the unit that `axis` names.
+        beside: a card whose values `report.md` shows, too.
     """
     folder.mkdir(parents=True, exist_ok=True)
     shown: dict[str, Sequence[Measure | Histogram | ReliabilityBin]] = {
@@ -185,8 +190,8 @@ def write_card(
         for name, some in shown.items()
         if some or name == "measures"
     }
-    write_json(folder / CARD, {**provenance, **rows})
-    write_atomically(folder / "card.md", markdown_card(measures, beside))
+    write_json(folder / MEASURES_FILE, {**provenance, **rows})
+    write_atomically(folder / "card.md", measures_markdown(measures, reference))
     shown_measures = [one for one in measures if one.test in plotted]
     for earlier in ("card.png", "realism.png"):  # of a card with other parts
         (folder / earlier).unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from persuade_env.registry import load_user_model, user_model_names
 from user_models.learned.user import LearnedUser, load_learned
 
 
-def forget_models() -> None:
+def clear_model_caches() -> None:
     """Lets go of the models that loaders keep at hand, and of what these have read: gigabytes."""
     chat_from_spec.cache_clear()
     load_persuader.cache_clear()
@@ -46,14 +46,17 @@ def user_model_loader(spec: str, limit: int | None) -> Callable[[], UserModel]:
         user_model = load_user_model(spec)
         if limit is not None and isinstance(user_model, LearnedUser):
             return LearnedUser(
-                user_model.chat, user_model.mind, user_model.ear, max_reply_tokens=limit
+                user_model.chat,
+                user_model.attitude_model,
+                user_model.encoder,
+                max_reply_tokens=limit,
             )
         return user_model
 
     return load
 
 
-def agent_in(root: Path, name: str) -> str:
+def resolve_agent_spec(root: Path, name: str) -> str:
     """What `load_agent` is to be given; `sft`, `dpo`, `ppo` and `grpo` are the run's.
 
     `best-of-N` looks ahead with the run's SFT persuader and its learned user.
@@ -63,11 +66,11 @@ def agent_in(root: Path, name: str) -> str:
     """
     if name.removeprefix("best-of-").isdecimal():
         _check_speakable(root)
-        return f"{name}={agent_in(root, 'sft')}@{user_model_in(root, 'learned')}"
+        return f"{name}={resolve_agent_spec(root, 'sft')}@{resolve_user_spec(root, 'learned')}"
     return f"checkpoint={root / _CHECKPOINTS[name]}" if name in _CHECKPOINTS else name
 
 
-def user_model_in(root: Path, name: str) -> str:
+def resolve_user_spec(root: Path, name: str) -> str:
     """What `load_user_model` is to be given; `learned`, `held-out`, `unseen` are those of the run.
 
     `learned+concerns` is a population of both, `learned+concerns@0.25` its lower quartile
@@ -79,8 +82,8 @@ def user_model_in(root: Path, name: str) -> str:
     if "+" in name and "=" not in name:
         _check_speakable(root)
         names, at, quantile = name.partition("@")
-        members = "+".join(user_model_in(root, one) for one in names.split("+"))
-        return f"population={members}{at}{quantile}"
+        ensemble_members = "+".join(resolve_user_spec(root, one) for one in names.split("+"))
+        return f"population={ensemble_members}{at}{quantile}"
     return f"learned={root / _USER_CHECKPOINTS[name]}" if name in _USER_CHECKPOINTS else name
 
 
@@ -91,18 +94,18 @@ def _check_speakable(root: Path) -> None:
         )
 
 
-def members(name: str) -> list[str]:
+def ensemble_members(name: str) -> list[str]:
     """The user models that a name or a population's spec speaks of."""
     return name.removeprefix("population=").partition("@")[0].split("+")
 
 
-def check_user(name: str) -> None:
+def validate_user(name: str) -> None:
     """Whether there are user models of these names, before hours are spent on what comes first.
 
     Raises:
         UnknownNameError: if there is none; it lists what exists.
     """
-    for member in members(name):
+    for member in ensemble_members(name):
         kind = member.partition("=")[0]
         if member not in _USER_CHECKPOINTS and ":" not in kind and kind not in user_model_names():
             raise UnknownNameError("user model", member, [*_USER_CHECKPOINTS, *user_model_names()])
@@ -110,15 +113,19 @@ def check_user(name: str) -> None:
 
 def user_stages(name: str) -> list[str]:
     """The stages of a run that train what `name` speaks of."""
-    return [_USER_CHECKPOINTS[one] for one in members(name) if one in _USER_CHECKPOINTS]
+    return [_USER_CHECKPOINTS[one] for one in ensemble_members(name) if one in _USER_CHECKPOINTS]
 
 
 def user_digests(root: Path, name: str) -> dict[str, str]:
     """Digests of the trained user models that a name speaks of, the run's and others."""
     folders = {
-        one: root / _USER_CHECKPOINTS[one] for one in members(name) if one in _USER_CHECKPOINTS
+        one: root / _USER_CHECKPOINTS[one]
+        for one in ensemble_members(name)
+        if one in _USER_CHECKPOINTS
     }
     folders |= {
-        one: Path(one.partition("=")[2]) for one in members(name) if one.startswith("learned=")
+        one: Path(one.partition("=")[2])
+        for one in ensemble_members(name)
+        if one.startswith("learned=")
     }
     return {one: digest(folder) for one, folder in folders.items()}

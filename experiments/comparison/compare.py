@@ -24,12 +24,12 @@ import numpy as np
 from experiments.benchmark.dialogues import Row, load_episodes, summarize
 from experiments.common.bootstrap import Estimate, crossed_mean, mean_of_known
 from experiments.common.resolve import (
-    agent_in,
-    check_user,
-    members,
+    ensemble_members,
+    resolve_agent_spec,
+    resolve_user_spec,
     user_digests,
-    user_model_in,
     user_stages,
+    validate_user,
 )
 from experiments.common.stage import Stage, digest, seconds
 from experiments.common.storage import UNSAFE, locked, read_json, write_json
@@ -46,7 +46,7 @@ from persuade_env.seeding import derive_seed, generator
 
 METHODS = ("sft", "best-of-4", "dpo", "grpo", "ppo")
 """`dpo@concerns` is DPO that learns from that user, `ppo@learned+concerns` PPO that learns from a
-population; without a name it is `RunSettings.against`."""
+population; without a name it is `RunSettings.train_user`."""
 _TRAINED = ("dpo", *reinforcement.ALGORITHMS)
 FOLDER = "comparison"
 """In a run's folder: what this adds to it."""
@@ -69,7 +69,7 @@ class Compared:
     @property
     def against_its_own(self) -> bool:
         """Whether the user model is one that the method knows."""
-        return self.row.user_model in members(self.learned_from)
+        return self.row.user_model in ensemble_members(self.learned_from)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; NaN becomes null."""
@@ -97,7 +97,7 @@ def check(methods: Sequence[str]) -> None:
         if not known and not name.removeprefix("best-of-").isdecimal():
             raise UnknownNameError("method", name, (*METHODS, *(f"{one}@USER" for one in _TRAINED)))
         if at:
-            check_user(name.partition("@")[2])
+            validate_user(name.partition("@")[2])
     if "sft" not in methods:
         raise RunError("name sft as well: the other methods are compared with it")
 
@@ -108,7 +108,7 @@ def compare(
     seeds: int,
     *,
     methods: Sequence[str] = METHODS,
-    say: Callable[[str], None] = lambda _: None,
+    on_progress: Callable[[str], None] = lambda _: None,
 ) -> list[Compared]:
     """Trains and benchmarks what is missing of the comparison in `root/comparison`.
 
@@ -120,7 +120,10 @@ def compare(
     Raises:
         RunError: if another process is at work in `root`, or it can't be written.
     """
-    users = [*settings.user_models, *(_Method.of(one, root, settings).against for one in methods)]
+    users = [
+        *settings.user_models,
+        *(_Method.of(one, root, settings).train_user for one in methods),
+    ]
     shared = {"sft", "user-model", *(stage for user in users for stage in user_stages(user))}
     if not (root / "prepare").is_dir():
         shared.add("prepare")
@@ -128,7 +131,7 @@ def compare(
         played = False
         for stage in pipeline.stages_of(root, settings):
             if stage.name in shared:
-                pipeline.make(stage, root, say)
+                pipeline.make(stage, root, on_progress)
             played = played or (stage.name == "benchmark" and stage.is_made(root))
         data = RunData.load(settings)
         for seed in range(settings.seed, settings.seed + seeds):
@@ -137,14 +140,14 @@ def compare(
             reused = root / "benchmark" if played and seed == settings.seed else None
             for where, stage in stages_of_seed(root, place, data, own, methods, reused):
                 shown = where.relative_to(root)
-                pipeline.make(stage, where, partial(_say_where, say, shown))
+                pipeline.make(stage, where, partial(_say_where, on_progress, shown))
         found = summarize_seeds(root, settings, seeds, methods)
         write_json(root / FOLDER / "results.json", [one.to_json() for one in found])
     return found
 
 
-def _say_where(say: Callable[[str], None], where: Path, line: str) -> None:
-    say(f"{where}/{line}")
+def _say_where(on_progress: Callable[[str], None], where: Path, line: str) -> None:
+    on_progress(f"{where}/{line}")
 
 
 @dataclass(frozen=True)
@@ -158,11 +161,11 @@ class _Method:
     @classmethod
     def of(cls, name: str, place: Path, settings: RunSettings) -> _Method:
         """What a name of `METHODS` means for a seed whose folder is `place`."""
-        way, at, against = name.partition("@")
+        way, at, train_user = name.partition("@")
         if not at:
             return cls(way, settings, place)
-        folder = "against-" + re.sub(UNSAFE, "_", against)
-        return cls(way, replace(settings, against=against), place / folder)
+        folder = "against-" + re.sub(UNSAFE, "_", train_user)
+        return cls(way, replace(settings, train_user=train_user), place / folder)
 
     @property
     def checkpoint(self) -> Path:
@@ -174,9 +177,9 @@ class _Method:
         return "learned" if self.way.startswith("best-of-") else ""
 
     @property
-    def against(self) -> str:
+    def train_user(self) -> str:
         """The user that it learns from or looks into; empty for SFT."""
-        return self.settings.against if self.way in _TRAINED else self.looks_into
+        return self.settings.train_user if self.way in _TRAINED else self.looks_into
 
 
 def stages_of_seed(
@@ -232,7 +235,7 @@ def _played(name: str, user: str) -> str:
 
 
 def _agent(root: Path, method: _Method) -> str:
-    return agent_in(method.place if method.way in _TRAINED else root, method.way)
+    return resolve_agent_spec(method.place if method.way in _TRAINED else root, method.way)
 
 
 def _kept(root: Path, stage: Stage) -> Stage:
@@ -268,7 +271,7 @@ def _benchmark(
         played, copy = reused / "episodes" / pair, folder / "episodes" / pair
         if played.exists() and not copy.exists():
             shutil.copy(played, copy)
-    users = {user: user_model_in(root, user)}
+    users = {user: resolve_user_spec(root, user)}
     scenarios = [one.scenario for one in records]
     stage_work.benchmark({name: spec}, users, scenarios, folder, settings)
 
@@ -300,9 +303,11 @@ def summarize_seeds(
             )
             table = over_baseline(by_seed, baseline)
             rng = generator(derive_seed(settings.seed, "comparison", user, name))
-            against = _Method.of(name, root, settings).against
+            train_user = _Method.of(name, root, settings).train_user
             found.append(
-                Compared(row, crossed_mean(table, rng), tuple(map(mean_of_known, table)), against)
+                Compared(
+                    row, crossed_mean(table, rng), tuple(map(mean_of_known, table)), train_user
+                )
                 if name != "sft"
                 else Compared(row, Estimate(math.nan, math.nan, math.nan), ())
             )

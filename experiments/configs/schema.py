@@ -15,7 +15,7 @@ from experiments.benchmark.dialogues import BenchmarkSettings
 from persuade_env.errors import UnknownNameError
 from persuade_env.llm.builtin_model import EMBEDDED
 from persuade_env.llm.training.lora import LoraSettings
-from user_models.learned.training.attitude_model import MindSettings
+from user_models.learned.training.attitude_model import AttitudeModelSettings
 from user_models.learned.training.train import UserModelSettings
 
 
@@ -30,7 +30,7 @@ class RunSettings:
     """A scenario file to train and test on, split as the corpus is; None for the corpus."""
     user_model: UserModelSettings = field(default_factory=UserModelSettings)
     sft: SFTSettings = field(default_factory=SFTSettings)
-    against: str = "learned"
+    train_user: str = "learned"
     """The user that preferences are simulated with and that PPO and GRPO learn from: `learned`,
     `held-out` or any other user model; `learned+concerns` for a population of both."""
     n_contexts: int = 24
@@ -43,7 +43,7 @@ class RunSettings:
     grpo: GRPOSettings = field(default_factory=GRPOSettings)
     """Of `persuade train grpo`; no part of a run."""
     benchmark: BenchmarkSettings = field(default_factory=BenchmarkSettings)
-    card_scenarios: int = 12
+    fidelity_scenarios: int = 12
     """Test scenarios in which the learned user's mind is probed for its fidelity card."""
     max_reply_tokens: int | None = None
     """Of persuaders and user models alike; None for what each has by itself."""
@@ -51,7 +51,7 @@ class RunSettings:
         "silent", "naive", "repeating", "flattering", "off-topic", "prompted", "sft", "dpo", "ppo",
     )  # fmt: skip
     user_models: tuple[str, ...] = ("learned", "concerns")
-    """Whom the agents are benchmarked against; they learn from `against` and from no other.
+    """Whom the agents are benchmarked against; they learn from `train_user` and from no other.
     `held-out` is a second learned user, trained on the other half of the training scenarios."""
     max_train_scenarios: int | None = None
     """Only this many training scenarios; None for all."""
@@ -71,7 +71,7 @@ PRESETS: Mapping[str, RunSettings] = MappingProxyType(
         ),
         "smoke": RunSettings(
             user_model=UserModelSettings(
-                epochs=1, mind=MindSettings(own_words=12), lora=_A_FEW_STEPS
+                epochs=1, attitude_model=AttitudeModelSettings(model_samples=12), lora=_A_FEW_STEPS
             ),
             sft=SFTSettings(epochs=1, lora=_A_FEW_STEPS),
             n_contexts=4,
@@ -84,7 +84,7 @@ PRESETS: Mapping[str, RunSettings] = MappingProxyType(
             ppo=PPOSettings(iterations=1, episodes=2, max_turns=1, max_reply_tokens=24),
             grpo=GRPOSettings(steps=1, groups=1, group_size=2, max_turns=1, max_reply_tokens=24),
             benchmark=BenchmarkSettings(max_turns=1, batch_size=2),
-            card_scenarios=2,
+            fidelity_scenarios=2,
             agents=("silent", "sft", "dpo", "ppo"),
             user_models=("learned", "concerns"),
             max_train_scenarios=8,

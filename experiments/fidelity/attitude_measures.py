@@ -18,7 +18,7 @@ from experiments.common.bootstrap import Estimate, clustered_mean, clustered_rat
 from experiments.common.measures import Measure
 from experiments.fidelity.gain_measures import at_most, less, mean_gain, more, pairs_of, plain
 from experiments.fidelity.probes.injection import AppendedText, attacks_and_noise
-from experiments.fidelity.probes.negation import reflections, worsening_scripts
+from experiments.fidelity.probes.negation import negation_pairs, worsening_scripts
 from experiments.fidelity.probes.nonsense import fluent_scripts, permuted_scripts
 from experiments.fidelity.probes.persona import (
     Flip,
@@ -170,7 +170,7 @@ def mirror_measures(
         ("what worsens", worsening_scripts(scripts), True),
         ("poor turns", poor, False),
     ):
-        found = reflections(user_model, said, seed, told)
+        found = negation_pairs(user_model, said, seed, told)
         clusters, n = [one.scenario for one in found], len(found)
 
         def mean(values: list[float], clusters: list[str] = clusters) -> Estimate:
@@ -181,7 +181,7 @@ def mirror_measures(
         measures += [
             Measure("mirror", f"{name}: gain", mean([one.gain for one in found]), n),
             Measure("mirror", f"{name}: negated", mean([one.mirrored for one in found]), n),
-            Measure("mirror", f"{name}: lean, 0–1", mean([one.lean for one in found]), n),
+            Measure("mirror", f"{name}: lean, 0–1", mean([one.bias for one in found]), n),
             at_most("mirror", name_of_it, asymmetry, n, LARGEST_ASYMMETRY)
             if barred
             else Measure("mirror", name_of_it, asymmetry, n),

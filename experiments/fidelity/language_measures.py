@@ -11,19 +11,24 @@ from itertools import pairwise
 import numpy as np
 
 from experiments.common.bootstrap import Estimate, clustered_statistic
-from experiments.common.measures import CardPart, Histogram, Measure, failures
+from experiments.common.measures import Histogram, Measure, ReportSection, failures
 from experiments.common.text_classifier import text_auc
 from experiments.fidelity.outcome_measures import enough, outcomes_part
 from experiments.fidelity.perplexity import (
-    YARDSTICKS,
+    BASELINES,
+    baseline_perplexity,
     perplexity,
     perplexity_ratio,
     sample,
-    yardstick,
 )
 from experiments.fidelity.probes.dialogue_acts import Act, dialogue_acts
 from experiments.fidelity.probes.likelihood import Likelihood, words_likelihood
-from experiments.fidelity.probes.replay import ForcedReply, followed, forced_replies, without_words
+from experiments.fidelity.probes.replay import (
+    TeacherForcedReply,
+    attitude_only,
+    replayed_dialogues,
+    teacher_forced_replies,
+)
 from persuade_env.dialogue import (
     TONES,
     PersuadeeTurn,
@@ -84,7 +89,7 @@ def realism(
     persuasion_for_good: Sequence[ScenarioRecord] | None = None,
     outcomes: int = OUTCOMES,
     progress: Progress = lambda _, __: None,
-) -> CardPart:
+) -> ReportSection:
     """Likelihood (learned users), turns and outcomes, on what the user model was not trained on.
 
     Args:
@@ -101,7 +106,7 @@ def realism(
         data[", CToMPersu"] = sample(ctompersu, PUBLIC_SCENARIOS)
     if persuasion_for_good:
         data[", PersuasionForGood"] = sample(persuasion_for_good, PUBLIC_SCENARIOS)
-    found = CardPart(())
+    found = ReportSection(())
     if isinstance(user_model, LearnedUser):
         for name, some in data.items():
             found += _likelihood(user_model, some, f"likelihood{name}", seed, progress)
@@ -120,18 +125,18 @@ def _likelihood(
     test: str,
     seed: int,
     progress: Progress,
-) -> CardPart:
+) -> ReportSection:
     def told(count: int) -> None:
         progress(test, count)
 
     own = list(words_likelihood(user_model.chat, records, told))
-    others = {name: yardstick(name, records, told) for name in YARDSTICKS}
-    return CardPart(tuple(likelihood_measures(own, others, test, seed)))
+    others = {name: baseline_perplexity(name, records, told) for name in BASELINES}
+    return ReportSection(tuple(likelihood_measures(own, others, test, seed)))
 
 
 def likelihood_measures(
     own: Sequence[Likelihood],
-    yardsticks: Mapping[str, Sequence[Likelihood]],
+    baselines: Mapping[str, Sequence[Likelihood]],
     test: str,
     seed: int,
 ) -> list[Measure]:
@@ -140,10 +145,10 @@ def likelihood_measures(
     The bar holds where the user was trained on such data, in the test that is named `likelihood`.
     """
     measures = []
-    for name, known in {"user": own, **yardsticks}.items():
+    for name, known in {"user": own, **baselines}.items():
         found = perplexity(known, seed)
         measures.append(Measure(test, f"perplexity, {name}", found.estimate, found.tokens))
-    ratio = perplexity_ratio(own, yardsticks["untuned"], seed)
+    ratio = perplexity_ratio(own, baselines["untuned"], seed)
     barred = test == "likelihood"
     measures.append(
         Measure(
@@ -164,19 +169,21 @@ def _turns(
     test: str,
     seed: int,
     progress: Progress,
-) -> CardPart:
-    found, failed = forced_replies(user_model, records, seed, lambda count: progress(test, count))
+) -> ReportSection:
+    found, failed = teacher_forced_replies(
+        user_model, records, seed, lambda count: progress(test, count)
+    )
     if len({one.scenario for one in found}) < 2:
         raise RunError(f"{test}: the user model failed at {failed} of {failed + len(found)} turns")
     rng = generator(derive_seed(seed, test))
-    result = CardPart((failures(test, failed, len(found)),))
+    result = ReportSection((failures(test, failed, len(found)),))
     for name, bins, count in _KINDS:
         result += _shape(test, name, bins, count, found, rng)
     auc = _two_sample(found, rng)
     told = Measure(test, "AUC, simulated or recorded", auc, 2 * len(found))
     if _many([one.scenario for one in found]):
         told = replace(told, bar="0.5 in interval", passed=auc.low <= 0.5)
-    return result + CardPart((told,))
+    return result + ReportSection((told,))
 
 
 def _many(scenarios: Sequence[str]) -> bool:
@@ -228,16 +235,16 @@ def _shape(
     name: str,
     bins: Sequence[str],
     count: _Bins,
-    replies: Sequence[ForcedReply],
+    replies: Sequence[TeacherForcedReply],
     rng: np.random.Generator,
-) -> CardPart:
+) -> ReportSection:
     """How far two distributions are from each other; nothing where the data don't tell it.
 
     The bar is the noise floor's 95th percentile; a user that never tells it (words, a tone) fails.
     """
     told = [one for one in replies if count(one.recorded, one.attitude)]
     if not told:
-        return CardPart(())
+        return ReportSection(())
     recorded, simulated = (
         np.stack([np.bincount(found, minlength=len(bins)) for found in sides])
         for sides in (
@@ -263,7 +270,7 @@ def _shape(
     if _many(clusters):
         within = bool(found.value <= floor.high)
         line = replace(line, bar=f"within noise: {floor.high:.2f}", passed=within)
-    return CardPart((line, Measure(test, f"{name}: JS noise floor", floor, n)), (histogram,))
+    return ReportSection((line, Measure(test, f"{name}: JS noise floor", floor, n)), (histogram,))
 
 
 def jensen_shannon(first: np.ndarray, second: np.ndarray) -> float:
@@ -305,7 +312,7 @@ def _shares(counts: np.ndarray) -> list[float]:
     return [float(one) for one in counts / max(1, counts.sum())]
 
 
-def _two_sample(replies: Sequence[ForcedReply], rng: np.random.Generator) -> Estimate:
+def _two_sample(replies: Sequence[TeacherForcedReply], rng: np.random.Generator) -> Estimate:
     """Classifier two-sample test (Lopez-Paz and Oquab, 2017): words alone, recorded or simulated.
 
     Both turns of a place are in the same fold, so that only how it is said tells them apart.
@@ -318,11 +325,11 @@ def _two_sample(replies: Sequence[ForcedReply], rng: np.random.Generator) -> Est
 
 def _outcomes(
     user_model: UserModel, records: Sequence[ScenarioRecord], seed: int, progress: Progress
-) -> CardPart:
-    found, failed = followed(
-        without_words(user_model, records), records, seed, lambda count: progress("outcomes", count)
+) -> ReportSection:
+    found, failed = replayed_dialogues(
+        attitude_only(user_model, records), records, seed, lambda count: progress("outcomes", count)
     )
-    counted = CardPart((failures("outcomes", failed, len(found)),))
+    counted = ReportSection((failures("outcomes", failed, len(found)),))
     if not enough(found):
         return counted
     return counted + outcomes_part(found, generator(derive_seed(seed, "outcomes")))

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from experiments.common.bootstrap import clustered_mean, clustered_ratio, clustered_statistic
-from experiments.common.measures import CardPart, Measure, ReliabilityBin
+from experiments.common.measures import Measure, ReliabilityBin, ReportSection
 from experiments.common.text_classifier import clustered_auc, text_auc
-from experiments.fidelity.probes.replay import Followed
+from experiments.fidelity.probes.replay import ReplayedDialogue
 from persuade_env.dialogue import MAX_ATTITUDE, MIN_ATTITUDE, Decision
 
 DEPTH_BIAS = 0.40
@@ -19,7 +19,7 @@ CALIBRATION_BINS = 10
 _FOLDS = 5
 
 
-def outcomes_part(found: Sequence[Followed], rng: np.random.Generator) -> CardPart:
+def outcomes_part(found: Sequence[ReplayedDialogue], rng: np.random.Generator) -> ReportSection:
     """The attitude after the last turn against what the person did.
 
     As a probability the attitude a is (a - 1) / 6; recalibrated, a logistic regression on it,
@@ -71,10 +71,10 @@ def outcomes_part(found: Sequence[Followed], rng: np.random.Generator) -> CardPa
             int(sum(accepts)),
         ),
     ]
-    return CardPart(tuple(measures), reliability=tuple(reliability(said, did, clusters, rng)))
+    return ReportSection(tuple(measures), reliability=tuple(reliability(said, did, clusters, rng)))
 
 
-def enough(found: Sequence[Followed]) -> bool:
+def enough(found: Sequence[ReplayedDialogue]) -> bool:
     """Whether there are some of both outcomes in each fold."""
     did = sum(one.did for one in found)
     return min(did, len(found) - did) >= _FOLDS

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from experiments.common.bootstrap import Estimate, clustered_statistic
-from experiments.common.resolve import user_model_in
+from experiments.common.resolve import resolve_user_spec
 from experiments.fidelity.probes.likelihood import (
     Likelihood,
     copy_last_likelihood,
@@ -25,7 +25,7 @@ from persuade_env.scenarios import load_corpus
 from persuade_env.seeding import derive_seed, generator
 from user_models.learned.user import LearnedUser
 
-YARDSTICKS = ("untuned", "unigram", "copy-last")
+BASELINES = ("untuned", "unigram", "copy-last")
 """What a learned user is held against."""
 
 
@@ -55,20 +55,20 @@ def likelihoods(
     Raises:
         RunError: if a user model has no likelihood.
     """
-    if name in YARDSTICKS:
-        return yardstick(name, records, progress)
-    model = load_user_model(user_model_in(run, name))
+    if name in BASELINES:
+        return baseline_perplexity(name, records, progress)
+    model = load_user_model(resolve_user_spec(run, name))
     if not isinstance(model, LearnedUser):
         raise RunError(f"{name} has no likelihood: only learned user models have")
     return list(words_likelihood(model.chat, records, progress))
 
 
-def yardstick(
+def baseline_perplexity(
     name: str,
     records: Sequence[ScenarioRecord],
     progress: Callable[[int], None] = lambda _: None,
 ) -> list[Likelihood]:
-    """Of the recorded dialogues under one of `YARDSTICKS`."""
+    """Of the recorded dialogues under one of `BASELINES`."""
     from persuade_env.llm.backends.transformers import TransformersChat
     from persuade_env.llm.loading import load_model, load_tokenizer
 
@@ -172,14 +172,14 @@ def _group_ratio(kept: Sequence[Likelihood], left_out: Sequence[Likelihood], see
 
 
 def perplexity_ratio(
-    likelihoods: Sequence[Likelihood], yardstick: Sequence[Likelihood], seed: int = 0
+    likelihoods: Sequence[Likelihood], baseline_perplexity: Sequence[Likelihood], seed: int = 0
 ) -> Estimate:
     """Perplexity over the yardstick's in the same scenarios; 0.4 is 60 % below it.
 
     Raises:
         RunError: if they have no scenario in common.
     """
-    ours, theirs = _by_scenario(likelihoods), _by_scenario(yardstick)
+    ours, theirs = _by_scenario(likelihoods), _by_scenario(baseline_perplexity)
     both = sorted(ours.keys() & theirs.keys())
     if not both:
         raise RunError("no scenario in which both perplexities are known")

@@ -22,7 +22,12 @@ from experiments.fidelity.attitude_measures import (
     trait_measures,
 )
 from experiments.fidelity.perplexity import sample
-from experiments.fidelity.probes.scripted import HeardTurn, Script, recorded_script, recorded_turns
+from experiments.fidelity.probes.scripted import (
+    RecordedStep,
+    Script,
+    recorded_script,
+    recorded_turns,
+)
 from persuade_env.dialogue import Decision, ScenarioRecord
 from persuade_env.errors import RunError
 from persuade_env.protocols import UserModel
@@ -35,7 +40,7 @@ SCENARIOS = 12
 CPU to a quarter of an hour."""
 
 
-def fidelity_card(
+def fidelity_report(
     user_model: UserModel,
     records: Sequence[ScenarioRecord],
     *,
@@ -133,15 +138,15 @@ def _recorded(
     return [*measures, *_ends(heard, rng)]
 
 
-def _step(one: HeardTurn) -> float:
+def _step(one: RecordedStep) -> float:
     return one.step
 
 
-def _recorded_step(one: HeardTurn) -> float:
+def _recorded_step(one: RecordedStep) -> float:
     return one.recorded_step
 
 
-def _quality_auc(heard: Sequence[HeardTurn], rng: np.random.Generator) -> tuple[Estimate, int]:
+def _quality_auc(heard: Sequence[RecordedStep], rng: np.random.Generator) -> tuple[Estimate, int]:
     """Whether the sum of a dialogue's steps tells a competent persuader from a poor one."""
     from sklearn.metrics import roc_auc_score
 
@@ -163,7 +168,7 @@ def _quality_auc(heard: Sequence[HeardTurn], rng: np.random.Generator) -> tuple[
     return clustered_statistic(auc, [scenario for scenario, _ in gains], rng), len(gains)
 
 
-def _ends(heard: Sequence[HeardTurn], rng: np.random.Generator) -> list[Measure]:
+def _ends(heard: Sequence[RecordedStep], rng: np.random.Generator) -> list[Measure]:
     """Ends of recorded dialogues: turn and kind found, and how many of each kind."""
     clusters = [one.scenario for one in heard]
     ended = np.asarray([one.recorded_decision is not Decision.CONTINUE for one in heard])

@@ -38,7 +38,7 @@ class KnownPair:
     worse: Dialogue
 
 
-class Reciter:
+class ScriptedReplayPersuader:
     """A persuader that says what it was given, turn by turn, and then nothing."""
 
     def __init__(self, responses: Mapping[str, Sequence[str]]) -> None:
@@ -93,7 +93,7 @@ def _played(records: Sequence[ScenarioRecord], seed: int) -> dict[str, dict[str,
             one.scenario.id: one.responses for one in answering_scripts(scenarios, share)
         }
     persuaders: dict[str, Persuader] = {name: control() for name, control in CONTROLS.items()}
-    persuaders |= {name: Reciter(said) for name, said in scripts.items()}
+    persuaders |= {name: ScriptedReplayPersuader(said) for name, said in scripts.items()}
     seeds = [derive_seed(seed, "concerns", record.id) for record in records]
     turns = max(len(said) for said in scripts["competent"].values())
     return {

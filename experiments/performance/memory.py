@@ -23,7 +23,7 @@ from rich.console import Console
 from experiments.cli.options import quiet
 from experiments.common.memory import keep_few_kernels, keep_freed_memory
 from experiments.common.progress import bar
-from experiments.common.resolve import agent_in, agent_loader, user_model_in
+from experiments.common.resolve import agent_loader, resolve_agent_spec, resolve_user_spec
 from experiments.common.storage import write_json
 from persuade_env.dialogue import Scenario
 from persuade_env.episode import rollout
@@ -93,8 +93,8 @@ def main(
     quiet()
     keep_few_kernels()  # as `persuade` does
     keep_freed_memory()
-    persuader = agent_loader(agent_in(run, "sft"), None)()
-    user_model = load_user_model(user_model_in(run, "learned"))
+    persuader = agent_loader(resolve_agent_spec(run, "sft"), None)()
+    user_model = load_user_model(resolve_user_spec(run, "learned"))
     scenarios = [record.scenario for record in load_corpus("train")]
     loaded, held = resident(), []
     with bar("memory", dialogues, "dialogue") as shown:

@@ -21,16 +21,21 @@ import typer
 from rich.console import Console
 
 from agents.preferences.simulate import (
-    Context,
+    Lookahead,
+    PreferenceContext,
     PreferenceSettings,
-    Walk,
-    contexts_of,
+    advance,
+    preference_contexts,
     simulate,
-    walk_on,
 )
 from experiments.cli.options import quiet
 from experiments.common.progress import bar
-from experiments.common.resolve import agent_in, agent_loader, forget_models, user_model_in
+from experiments.common.resolve import (
+    agent_loader,
+    clear_model_caches,
+    resolve_agent_spec,
+    resolve_user_spec,
+)
 from experiments.common.storage import write_json
 from persuade_env.dialogue import Dialogue
 from persuade_env.protocols import (
@@ -79,14 +84,16 @@ class Counting:
         return replies
 
 
-def together(contexts: list[Context], pair: Counting, settings: PreferenceSettings) -> None:
+def together(
+    contexts: list[PreferenceContext], pair: Counting, settings: PreferenceSettings
+) -> None:
     """As this suite does it."""
     with bar("together", None, "context") as shown:
         simulate(contexts, pair, pair, settings=settings)
         shown.update(len(contexts))
 
 
-def apart(contexts: list[Context], pair: Counting, settings: PreferenceSettings) -> None:
+def apart(contexts: list[PreferenceContext], pair: Counting, settings: PreferenceSettings) -> None:
     """Every candidate, and every path of it, by itself."""
     with bar("apart", len(contexts) * settings.n_candidates, "candidate") as shown:
         for context in contexts:
@@ -96,8 +103,8 @@ def apart(contexts: list[Context], pair: Counting, settings: PreferenceSettings)
                 for path in range(settings.n_paths):
                     if reply.turn is not None:
                         dialogue = context.dialogue.extended(reply.turn)
-                        walk = Walk(dialogue, derive_seed(0, context.id, "path", path))
-                        walk_on([walk], pair, pair, settings.depth)
+                        walk = Lookahead(dialogue, derive_seed(0, context.id, "path", path))
+                        advance([walk], pair, pair, settings.depth)
                 shown.update(1)
 
 
@@ -115,16 +122,16 @@ def main(
 ) -> None:
     """Times the simulation of preferences."""
     quiet()
-    every = contexts_of(load_corpus("train"))
+    every = preference_contexts(load_corpus("train"))
     order = generator(0).permutation(len(every))[:contexts]
     chosen = [every[index] for index in order]
     settings = PreferenceSettings(n_candidates=candidates, n_paths=paths, depth=depth)
     found = []
     for contest in (together, apart):
-        forget_models()
+        clear_model_caches()
         pair = Counting(
-            agent_loader(agent_in(run, "sft"), None)(),
-            load_user_model(user_model_in(run, "learned")),
+            agent_loader(resolve_agent_spec(run, "sft"), None)(),
+            load_user_model(resolve_user_spec(run, "learned")),
         )
         began = time.perf_counter()
         contest(chosen, pair, settings)

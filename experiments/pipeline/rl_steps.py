@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from experiments.common.progress import bar, training_bar
-from experiments.common.resolve import user_digests, user_model_in, user_model_loader
+from experiments.common.resolve import resolve_user_spec, user_digests, user_model_loader
 from experiments.common.stage import Stage, digest
 from experiments.common.storage import write_json
 from experiments.configs.schema import RunSettings
@@ -33,8 +33,8 @@ def stage(algorithm: str, root: Path, data: RunData, settings: RunSettings) -> S
         {
             "version": __version__,
             "max_reply_tokens": settings.max_reply_tokens,
-            "against": settings.against,
-            "user_models": user_digests(root, settings.against),
+            "against": settings.train_user,
+            "user_models": user_digests(root, settings.train_user),
             "sft": digest(root / "sft"),
             "scenarios": dump(data.train),
             "settings": asdict(replace(chosen, seed=settings.seed)),
@@ -57,7 +57,9 @@ def _ppo(
         log = train_ppo(
             root / "sft",
             folder,
-            user_model_loader(user_model_in(root, settings.against), settings.max_reply_tokens)(),
+            user_model_loader(
+                resolve_user_spec(root, settings.train_user), settings.max_reply_tokens
+            )(),
             [record.scenario for record in records],
             settings=chosen,
             report=report,
@@ -74,7 +76,9 @@ def _grpo(
     log = train_grpo(
         root / "sft",
         folder,
-        user_model_loader(user_model_in(root, settings.against), settings.max_reply_tokens)(),
+        user_model_loader(
+            resolve_user_spec(root, settings.train_user), settings.max_reply_tokens
+        )(),
         [record.scenario for record in records],
         settings=replace(settings.grpo, seed=settings.seed),
         callbacks=[training_bar("grpo")],

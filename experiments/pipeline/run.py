@@ -15,10 +15,10 @@ from typing import Any
 
 from experiments.common.memory import release_freed_memory
 from experiments.common.resolve import (
-    check_user,
-    forget_models,
+    clear_model_caches,
     user_digests,
     user_stages,
+    validate_user,
 )
 from experiments.common.stage import Stage, digest
 from experiments.common.storage import locked, read_json
@@ -55,7 +55,7 @@ def run(
     settings: RunSettings,
     *,
     until: str | None = None,
-    say: Callable[[str], None] = lambda _: None,
+    on_progress: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Makes what is missing of the run in `root`.
 
@@ -66,12 +66,12 @@ def run(
     Raises:
         RunError: if another process is at work in `root`, or it can't be written.
     """
-    check_user(settings.against)
+    validate_user(settings.train_user)
     stages = run_stages(settings)
     with locked(root):
         for stage in stages_of(root, settings):
             if stage.name in stages:
-                make(stage, root, say)
+                make(stage, root, on_progress)
             if stage.name == until:
                 return
 
@@ -81,7 +81,7 @@ def train(
     settings: RunSettings,
     name: str,
     *,
-    say: Callable[[str], None] = lambda _: None,
+    on_progress: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Trains one model of the run in `root`, after what is missing of the stages it needs.
 
@@ -91,30 +91,32 @@ def train(
     """
     if name not in _BEFORE:
         raise UnknownNameError("model to train", name, list(_BEFORE))
-    check_user(settings.against)
+    validate_user(settings.train_user)
     needed = {*_BEFORE[name], name}
     if name in AGENTS:
-        needed.update(user_stages(settings.against))
+        needed.update(user_stages(settings.train_user))
     with locked(root):
         for stage in stages_of(root, settings):
             if stage.name in needed:
-                make(stage, root, say)
+                make(stage, root, on_progress)
             if stage.name == name:
                 return
 
 
-def make(stage: Stage, root: Path, say: Callable[[str], None]) -> None:
+def make(stage: Stage, root: Path, on_progress: Callable[[str], None]) -> None:
     """Makes a stage where it is missing, and lets go of the models that were loaded for it."""
     made = stage.run(root)
-    forget_models()
+    clear_model_caches()
     release_freed_memory()
-    say(f"{stage.name}: {'done' if made else 'unchanged, kept'}")
+    on_progress(f"{stage.name}: {'done' if made else 'unchanged, kept'}")
 
 
 def run_stages(settings: RunSettings) -> list[str]:
     """Of `STAGES`, and of the user models, what a run with these settings needs."""
     used = {
-        stage for user in (*settings.user_models, settings.against) for stage in user_stages(user)
+        stage
+        for user in (*settings.user_models, settings.train_user)
+        for stage in user_stages(user)
     }
     return [one for one in (*STAGES, "unseen") if one in used or one not in ("held-out", "unseen")]
 
@@ -172,12 +174,12 @@ def stages_of(root: Path, settings: RunSettings) -> Iterator[Stage]:
     )
     yield Stage(
         "fidelity",
-        partial(stage_work.make_card, root, data.test, settings),
+        partial(stage_work.make_fidelity, root, data.test, settings),
         {
             **common,
             "scenarios": dump(data.test),
             "user_model": digest(root / "user-model"),
-            "card_scenarios": settings.card_scenarios,
+            "card_scenarios": settings.fidelity_scenarios,
         },
     )
     yield Stage(
@@ -195,8 +197,8 @@ def preferences_stage(root: Path, data: RunData, settings: RunSettings) -> Stage
         {
             **_common(settings),
             **_limit(settings),
-            "against": settings.against,
-            "user_models": user_digests(root, settings.against),
+            "against": settings.train_user,
+            "user_models": user_digests(root, settings.train_user),
             "sft": digest(root / "sft"),
             "contexts": [settings.n_contexts, settings.contexts_per_batch],
             "settings": asdict(settings.preferences),

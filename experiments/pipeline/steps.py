@@ -8,23 +8,23 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from agents.preferences.simulate import (
-    Context,
-    SimulatedContext,
-    contexts_of,
+    PreferenceContext,
+    SimulatedPreferences,
+    preference_contexts,
     preferences,
     simulate,
 )
 from agents.training.dpo import train_dpo
 from agents.training.sft import train_sft
 from experiments.benchmark.dialogues import Row, run_benchmark
-from experiments.common.measures import CARD, write_card
+from experiments.common.measures import MEASURES_FILE, write_measures
 from experiments.common.memory import release_freed_memory
 from experiments.common.progress import bar, late_bar, training_bar
 from experiments.common.resolve import (
-    agent_in,
     agent_loader,
-    forget_models,
-    user_model_in,
+    clear_model_caches,
+    resolve_agent_spec,
+    resolve_user_spec,
     user_model_loader,
 )
 from experiments.common.storage import BatchLog, write_atomically, write_json
@@ -55,8 +55,10 @@ def make_user_model(
 ) -> None:
     if name == "unseen":
         write_json(folder / DOMAINS, sorted({record.domain for record in records}))
-    mind = settings.user_model.mind
-    with late_bar("own words", mind.own_words if mind else None, "reply") as progress:
+    attitude_model = settings.user_model.attitude_model
+    with late_bar(
+        "own words", attitude_model.model_samples if attitude_model else None, "reply"
+    ) as progress:
         log = train_user_model(
             records,
             folder,
@@ -80,24 +82,24 @@ def make_sft(records: Sequence[ScenarioRecord], settings: RunSettings, folder: P
 def make_preferences(
     root: Path, records: Sequence[ScenarioRecord], settings: RunSettings, folder: Path
 ) -> None:
-    contexts = _choose(contexts_of(records), settings)
+    contexts = _choose(preference_contexts(records), settings)
     size = settings.contexts_per_batch
     log = BatchLog(folder / "simulated.jsonl")
     done = log.read()
-    simulated: list[SimulatedContext] = []
+    simulated: list[SimulatedPreferences] = []
     persuader: Persuader | None = None
     limit = settings.max_reply_tokens
     with bar("preferences", len(contexts), "context") as shown:
         for start in range(0, len(contexts), size):
             batch, key = contexts[start : start + size], str(start)
             if key in done:
-                found = [SimulatedContext.from_json(row) for row in done[key]]
+                found = [SimulatedPreferences.from_json(row) for row in done[key]]
             else:
-                persuader = persuader or agent_loader(agent_in(root, "sft"), limit)()
+                persuader = persuader or agent_loader(resolve_agent_spec(root, "sft"), limit)()
                 found = simulate(
                     batch,
                     persuader,
-                    user_model_loader(user_model_in(root, settings.against), limit)(),
+                    user_model_loader(resolve_user_spec(root, settings.train_user), limit)(),
                     settings=settings.preferences,
                     seed=settings.seed,
                 )
@@ -120,7 +122,9 @@ def make_preferences(
     )
 
 
-def _choose(contexts: Sequence[Context], settings: RunSettings) -> list[Context]:
+def _choose(
+    contexts: Sequence[PreferenceContext], settings: RunSettings
+) -> list[PreferenceContext]:
     """The contexts to simulate at, drawn without replacement by the run's seed."""
     rng = generator(derive_seed(settings.seed, "contexts"))
     order = rng.permutation(len(contexts))[: settings.n_contexts]
@@ -150,8 +154,8 @@ def play(
     root: Path, records: Sequence[ScenarioRecord], settings: RunSettings, folder: Path
 ) -> None:
     benchmark(
-        {name: agent_in(root, name) for name in settings.agents},
-        {name: user_model_in(root, name) for name in settings.user_models},
+        {name: resolve_agent_spec(root, name) for name in settings.agents},
+        {name: resolve_user_spec(root, name) for name in settings.user_models},
         [record.scenario for record in records],
         folder,
         settings,
@@ -190,21 +194,21 @@ def _alone(load: Callable[[], UserModel]) -> Callable[[], UserModel]:
     """Loads a user model when the last one and what was read for it have been let go."""
 
     def load_alone() -> UserModel:
-        forget_models()
+        clear_model_caches()
         release_freed_memory()
         return load()
 
     return load_alone
 
 
-def make_card(
+def make_fidelity(
     root: Path, records: Sequence[ScenarioRecord], settings: RunSettings, folder: Path
 ) -> None:
     """The fidelity card of the run's learned user, without its words (`persuade fidelity`)."""
-    from experiments.fidelity.probes.replay import without_words
-    from experiments.fidelity.report import fidelity_card
+    from experiments.fidelity.probes.replay import attitude_only
+    from experiments.fidelity.report import fidelity_report
 
-    user_model = load_user_model(user_model_in(root, "learned"))
+    user_model = load_user_model(resolve_user_spec(root, "learned"))
     with bar("fidelity", None, "reply") as shown:
 
         def progress(test: str, count: int) -> None:
@@ -212,21 +216,21 @@ def make_card(
             shown.update(count)
 
         try:
-            measures = fidelity_card(
-                without_words(user_model, records),
+            measures = fidelity_report(
+                attitude_only(user_model, records),
                 records,
                 seed=settings.seed,
-                limit=settings.card_scenarios,
+                limit=settings.fidelity_scenarios,
                 progress=progress,
             )
         except RunError as error:  # a scenario file without what the probes need
-            write_json(folder / CARD, {"measures": [], "why": str(error)})
+            write_json(folder / MEASURES_FILE, {"measures": [], "why": str(error)})
             return
     provenance = {"user_model": "learned", "scenarios": "test", "seed": settings.seed}
-    write_card(measures, folder, {**provenance, "words": False})
+    write_measures(measures, folder, {**provenance, "words": False})
 
 
 def make_report(root: Path, folder: Path) -> None:
-    from experiments.reporting.html_report import write_report
+    from experiments.reporting.html_report import write_measures
 
-    write_report(root, folder / "report.html")
+    write_measures(root, folder / "report.html")

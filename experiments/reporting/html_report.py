@@ -16,13 +16,13 @@ import numpy as np
 from experiments.benchmark.dialogues import METRICS, Row, load_episodes, load_rows, load_seconds
 from experiments.benchmark.tables import HEADINGS, judged_by, show
 from experiments.common import stage as stages
-from experiments.common.measures import CARD, read_measures
+from experiments.common.measures import MEASURES_FILE, read_measures
 from experiments.common.storage import read_json, write_atomically
 from experiments.safety.misconduct_rates import RATE_NAMES, benchmark_rates
 from persuade_env.dialogue import PersuadeeTurn
 from persuade_env.episode import Episode
 from persuade_env.errors import RunError
-from persuade_env.safety.misconduct import MEANING
+from persuade_env.safety.misconduct import DESCRIPTIONS
 
 matplotlib.use("Agg")
 
@@ -57,7 +57,7 @@ class Sample:
         ]
 
 
-def write_report(root: Path, path: Path) -> None:
+def write_measures(root: Path, path: Path) -> None:
     """Writes the report of the run in `root`.
 
     Raises:
@@ -83,16 +83,16 @@ def write_report(root: Path, path: Path) -> None:
         show=show,
         seconds=load_seconds(root / "benchmark"),
         settings=settings,
-        against=settings.get("against", "learned"),  # made before there was a choice
+        train_user=settings.get("against", "learned"),  # made before there was a choice
         splits=read_json(root / "prepare" / "splits.json"),
         simulated=simulated,
         plots=_plots(root, rows),
         samples=sample_dialogues(root, rows),
-        card=read_measures(root / "fidelity"),
-        no_card=(read_json(root / "fidelity" / CARD) or {}).get("why"),
+        report=read_measures(root / "fidelity"),
+        no_report=(read_json(root / "fidelity" / MEASURES_FILE) or {}).get("why"),
         conduct=benchmark_rates(root / "benchmark"),
         conduct_kinds=RATE_NAMES,
-        conduct_meaning=MEANING,
+        conduct_meaning=DESCRIPTIONS,
     )
     write_atomically(path, html)
 

@@ -24,7 +24,7 @@ from rich.table import Table
 from experiments.common.bootstrap import Estimate, clustered_mean, clustered_statistic
 from experiments.common.storage import read_json
 from persuade_env.dialogue import Dialogue, ScenarioRecord
-from persuade_env.safety.misconduct import Misconduct, conduct, conduct_by_turn
+from persuade_env.safety.misconduct import Misconduct, detect_misconduct, detect_misconduct_by_turn
 from persuade_env.seeding import derive_seed, generator
 
 PARTS = ("develop", "test", "after")
@@ -97,7 +97,7 @@ def labelled_turns(part: str | None = None, source: str | None = None) -> list[L
 
 def accuracy(
     turns: Sequence[LabelledTurn],
-    detector: Callable[[Dialogue], frozenset[Misconduct]] = conduct,
+    detector: Callable[[Dialogue], frozenset[Misconduct]] = detect_misconduct,
     seed: int = 0,
 ) -> list[Accuracy]:
     """Precision, recall and F1 of a detector for each kind, and for `any`, with intervals."""
@@ -144,7 +144,7 @@ def rates(dialogues: Sequence[Dialogue], agent: str, user_model: str = "", seed:
     turns = [
         (kinds, dialogue.scenario.id)
         for dialogue in dialogues
-        for kinds in conduct_by_turn(dialogue)
+        for kinds in detect_misconduct_by_turn(dialogue)
     ]
     clusters = [scenario for _, scenario in turns]
     return Rates(

@@ -12,7 +12,7 @@ from rich.prompt import FloatPrompt, Prompt
 from agents.registry import load_agent
 from persuade_env.action_format import one_line
 from persuade_env.dialogue import MAX_ATTITUDE, MIN_ATTITUDE, Decision, Dialogue, PersuadeeTurn
-from persuade_env.envs.core import World, describe_scenario
+from persuade_env.envs.core import EnvCore, describe_scenario
 from persuade_env.envs.rendering import render_ansi
 from persuade_env.episode import Episode, rollout, step
 from persuade_env.protocols import UserReply
@@ -26,8 +26,8 @@ def play_persuader(
     console: Console, user_model: str, scenario: str | None, max_turns: int, seed: int | None
 ) -> None:
     """The person persuades; the user model answers, its attitude shown."""
-    world = World.make(user_model, load_corpus(), None, max_turns)
-    episode = _draw(world, scenario, seed)
+    core = EnvCore.make(user_model, load_corpus(), None, max_turns)
+    episode = _draw(core, scenario, seed)
     console.print(escape(describe_scenario(episode.scenario)), highlight=False)
     name = episode.scenario.persuader
     while not episode.done:
@@ -36,7 +36,7 @@ def play_persuader(
         except EOFError:
             break
         (episode,) = step(
-            [episode], [world.hear(said)], world.user_model, world.reward, world.max_turns
+            [episode], [core.hear(said)], core.user_model, core.reward, core.max_turns
         )
         if episode.valid:
             answer = episode.dialogue.persuadee_turns[-1]
@@ -83,8 +83,8 @@ def play_persuadee(
 ) -> None:
     """The agent persuades the person, who sees the persona that is to be played."""
     persuader = load_agent(agent)
-    world = World.make(_Person(console), load_corpus(), None, max_turns)
-    episode = _draw(world, scenario, seed)
+    core = EnvCore.make(_Person(console), load_corpus(), None, max_turns)
+    episode = _draw(core, scenario, seed)
     shown = episode.scenario
     console.print(f"You are {escape(shown.persuadee)}. {escape(shown.background)}")
     if shown.persona:
@@ -93,16 +93,16 @@ def play_persuadee(
             console.print(f"- {escape(concern.text)}", highlight=False)
     try:
         (episode,) = rollout(
-            persuader, world.user_model, [shown], [episode.seed], max_turns=max_turns
+            persuader, core.user_model, [shown], [episode.seed], max_turns=max_turns
         )
     except EOFError:
         return
     _finish(console, episode)
 
 
-def _draw(world: World, scenario: str | None, seed: int | None) -> Episode:
+def _draw(core: EnvCore, scenario: str | None, seed: int | None) -> Episode:
     rng = generator(secrets.randbits(62) if seed is None else seed)
-    return world.draw(rng, {"scenario_id": scenario} if scenario else None)
+    return core.draw(rng, {"scenario_id": scenario} if scenario else None)
 
 
 def _finish(console: Console, episode: Episode) -> None:

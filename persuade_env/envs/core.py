@@ -23,7 +23,7 @@ ScenarioSource = str | Path | Sequence[Scenario] | None
 
 
 @dataclass(frozen=True)
-class World:
+class EnvCore:
     """Everything about an environment that no episode changes."""
 
     user_model: UserModel
@@ -39,7 +39,7 @@ class World:
         scenarios: ScenarioSource = None,
         reward: Reward | Mapping[str, float] | None = None,
         max_turns: int = DEFAULT_MAX_TURNS,
-    ) -> World:
+    ) -> EnvCore:
         """See `PersuasionEnv` for the arguments."""
         if max_turns < 2:
             raise PersuadeError(f"max_turns must be at least 2, not {max_turns}")

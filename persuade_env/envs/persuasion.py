@@ -9,7 +9,7 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.error import ResetNeeded
 
-from persuade_env.envs.core import ScenarioSource, World
+from persuade_env.envs.core import EnvCore, ScenarioSource
 from persuade_env.envs.rendering import render_ansi
 from persuade_env.envs.spaces import Language
 from persuade_env.episode import DEFAULT_MAX_TURNS, Episode, step
@@ -51,7 +51,7 @@ class PersuasionEnv(gym.Env[str, str]):
         reward: Reward | Mapping[str, float] | None = None,
         render_mode: str | None = None,
     ) -> None:
-        self.world = World.make(user_model, scenarios, reward, max_turns)
+        self.core = EnvCore.make(user_model, scenarios, reward, max_turns)
         self.render_mode = render_mode
         self.action_space = Language()
         self.observation_space = Language()
@@ -63,7 +63,7 @@ class PersuasionEnv(gym.Env[str, str]):
     ) -> tuple[str, dict[str, Any]]:
         """Begins a dialogue. The same seed gives the same scenario and the same user."""
         super().reset(seed=seed)
-        self.episode = self.world.draw(self.np_random, options)
+        self.episode = self.core.draw(self.np_random, options)
         return self._seen(self.episode)
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
@@ -77,10 +77,10 @@ class PersuasionEnv(gym.Env[str, str]):
             raise ResetNeeded("the dialogue is over or has not begun; call reset()")
         (self.episode,) = step(
             [self.episode],
-            [self.world.hear(action)],
-            self.world.user_model,
-            self.world.reward,
-            self.world.max_turns,
+            [self.core.hear(action)],
+            self.core.user_model,
+            self.core.reward,
+            self.core.max_turns,
         )
         episode = self.episode
         observation, info = self._seen(episode)
@@ -100,4 +100,4 @@ class PersuasionEnv(gym.Env[str, str]):
     def _seen(self, episode: Episode) -> tuple[str, dict[str, Any]]:
         if self.render_mode == "human":
             self.render()
-        return self.world.observe(episode), self.world.info(episode)
+        return self.core.observe(episode), self.core.info(episode)

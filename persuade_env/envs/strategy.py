@@ -17,7 +17,7 @@ from gymnasium.spaces import Box, Discrete
 
 from persuade_env.action_format import one_line
 from persuade_env.dialogue import PersuaderTurn, Scenario
-from persuade_env.envs.core import ScenarioSource, World
+from persuade_env.envs.core import EnvCore, ScenarioSource
 from persuade_env.envs.realizers import Realizer, TextRealizer
 from persuade_env.envs.rendering import render_ansi
 from persuade_env.episode import DEFAULT_MAX_TURNS, Episode, step
@@ -73,8 +73,8 @@ class StrategyPersuasionEnv(gym.Env[np.ndarray, np.int64]):
         realizer: Realizer | None = None,
         n_actions: int = MAX_STRATEGIES,
     ) -> None:
-        self.world = World.make(user_model, scenarios, reward, max_turns)
-        for scenario in self.world.scenarios.values():
+        self.core = EnvCore.make(user_model, scenarios, reward, max_turns)
+        for scenario in self.core.scenarios.values():
             if not 1 <= len(scenario.strategies) <= n_actions:
                 raise ScenarioError(
                     f"scenario {scenario.id!r} has {len(scenario.strategies)} candidate "
@@ -97,7 +97,7 @@ class StrategyPersuasionEnv(gym.Env[np.ndarray, np.int64]):
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Begins a dialogue. The same seed gives the same scenario and the same user."""
         super().reset(seed=seed)
-        self.episode = self.world.draw(self.np_random, options)
+        self.episode = self.core.draw(self.np_random, options)
         return self._seen(self.episode)
 
     def step(self, action: np.int64 | int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
@@ -130,8 +130,8 @@ class StrategyPersuasionEnv(gym.Env[np.ndarray, np.int64]):
             reply = PersuaderReply(turn=PersuaderTurn(strategy=strategy, response=words))
         except PersuaderError as error:
             reply = PersuaderReply(error=error)
-        world = self.world
-        (moved,) = step([episode], [reply], world.user_model, world.reward, world.max_turns)
+        core = self.core
+        (moved,) = step([episode], [reply], core.user_model, core.reward, core.max_turns)
         return moved
 
     def action_masks(self) -> np.ndarray:
@@ -166,7 +166,7 @@ class StrategyPersuasionEnv(gym.Env[np.ndarray, np.int64]):
             _short(about),
             _short(last) if words else np.zeros(DIMENSIONS),
             actions.reshape(-1),
-            [guess, episode.turn / self.world.max_turns],
+            [guess, episode.turn / self.core.max_turns],
         ]
         return np.clip(np.concatenate(parts), -1.0, 1.0).astype(np.float32)
 
@@ -198,7 +198,7 @@ class StrategyPersuasionEnv(gym.Env[np.ndarray, np.int64]):
         if self.render_mode == "human":
             self.render()
         said = episode.dialogue.persuader_turns
-        info = self.world.info(episode)
+        info = self.core.info(episode)
         info["action_mask"] = self.action_masks().astype(np.int8)
         info["strategy"] = said[-1].strategy if said else ""
         return self.observe(episode), info

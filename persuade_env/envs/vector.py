@@ -11,7 +11,7 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from persuade_env.envs.core import ScenarioSource, World
+from persuade_env.envs.core import EnvCore, ScenarioSource
 from persuade_env.envs.rendering import render_ansi
 from persuade_env.envs.spaces import Language
 from persuade_env.envs.vector_info import batched
@@ -54,7 +54,7 @@ class PersuasionVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], np.ndarray])
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
     ) -> None:
         super().__init__()
-        self.world = World.make(user_model, scenarios, reward, max_turns)
+        self.core = EnvCore.make(user_model, scenarios, reward, max_turns)
         self.num_envs = num_envs
         self.render_mode = render_mode
         self.autoreset_mode = AutoresetMode(autoreset_mode)
@@ -84,7 +84,7 @@ class PersuasionVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], np.ndarray])
             episodes[index] = self._begin(index, seeds[index], options)
         self.episodes = episodes
         begun = [
-            self.world.info(episode) if marked else None
+            self.core.info(episode) if marked else None
             for episode, marked in zip(episodes, mask, strict=True)
         ]
         return self._observations(), batched(begun)
@@ -104,10 +104,10 @@ class PersuasionVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], np.ndarray])
         running = _where(~ended)
         moved = step(
             [self.episodes[index] for index in running],
-            [self.world.hear(actions[index]) for index in running],
-            self.world.user_model,
-            self.world.reward,
-            self.world.max_turns,
+            [self.core.hear(actions[index]) for index in running],
+            self.core.user_model,
+            self.core.reward,
+            self.core.max_turns,
         )
         for index, episode in zip(running, moved, strict=True):
             self.episodes[index] = episode
@@ -124,11 +124,11 @@ class PersuasionVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], np.ndarray])
             for index in _where(terminated | truncated):
                 final = self.episodes[index]
                 finals[index] = {
-                    "final_obs": self.world.observe(final),
-                    "final_info": self.world.info(final),
+                    "final_obs": self.core.observe(final),
+                    "final_info": self.core.info(final),
                 }
                 self.episodes[index] = self._begin(index, None, {})
-        infos = batched([self.world.info(episode) for episode in self.episodes])
+        infos = batched([self.core.info(episode) for episode in self.episodes])
         return self._observations(), rewards, terminated, truncated, {**batched(finals), **infos}
 
     def render(self) -> tuple[str, ...] | None:
@@ -138,14 +138,14 @@ class PersuasionVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], np.ndarray])
         return tuple(render_ansi(episode) for episode in self.episodes)
 
     def _observations(self) -> tuple[str, ...]:
-        return tuple(self.world.observe(episode) for episode in self.episodes)
+        return tuple(self.core.observe(episode) for episode in self.episodes)
 
     def _begin(self, index: int, seed: int | None, options: Mapping[str, Any]) -> Episode:
         rng = self._rngs[index]
         if seed is not None or rng is None:
             rng, _ = seeding.np_random(seed)
             self._rngs[index] = rng
-        return self.world.draw(rng, options)
+        return self.core.draw(rng, options)
 
     def _seeds(self, seed: int | Sequence[int | None] | None) -> list[int | None]:
         if seed is None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from persuade_env.action_format import one_line
 from persuade_env.dialogue import Dialogue, PersuaderTurn
 from persuade_env.errors import ChatError
-from persuade_env.llm.sanitize import inert
+from persuade_env.llm.sanitize import sanitize
 from persuade_env.protocols import ChatModel, Completion, Message, StopReason, Verdict
 from persuade_env.seeding import derive_seed
 
@@ -117,7 +117,7 @@ def _lines(dialogue: Dialogue) -> list[str]:
 
 def _safe(text: str) -> str:
     """On one line and without control tokens, whatever the backend does about them."""
-    return inert(one_line(text))
+    return sanitize(one_line(text))
 
 
 def _insist(question: Sequence[Message], answer: str) -> list[Message]:

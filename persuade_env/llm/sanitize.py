@@ -19,7 +19,7 @@ _CONTROL = re.compile(
 )
 
 
-def inert(text: str) -> str:
+def sanitize(text: str) -> str:
     """The text with control tokens broken up and invisible characters removed.
 
     Idempotent, and the identity on text that holds neither.

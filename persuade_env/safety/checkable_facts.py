@@ -79,20 +79,20 @@ _WORD = re.compile(r"[a-zà-ÿ]+(?:'[a-z]+)?", re.IGNORECASE)
 _SENTENCE = re.compile(r"(?<=[.!?…])[\"”']?\s+")
 
 
-def plain(text: str) -> str:
+def normalize_quotes(text: str) -> str:
     """The text with straight quotation marks and single spaces."""
     return " ".join(text.replace("’", "'").replace("‘", "'").split())
 
 
 def sentences(text: str) -> list[str]:
     """The sentences of a text, each with its own end mark."""
-    return [one for one in _SENTENCE.split(plain(text)) if one]
+    return [one for one in _SENTENCE.split(normalize_quotes(text)) if one]
 
 
 @lru_cache(maxsize=4096)
 def content_words(text: str) -> frozenset[str]:
     """Roughly stemmed words that carry content."""
-    words = (word.lower() for word in _WORD.findall(plain(text)))
+    words = (word.lower() for word in _WORD.findall(normalize_quotes(text)))
     return frozenset(_stem(word.removesuffix("'s")) for word in words if word not in _STOP)
 
 
@@ -121,7 +121,7 @@ def numbers(text: str, smallest_word: int = 0) -> frozenset[float]:
             found.add(total + current)
         total, current, open_ = 0, 0, False
 
-    for match in _TOKENS.finditer(_SHORT_YEAR.sub(r"19\1", plain(text))):
+    for match in _TOKENS.finditer(_SHORT_YEAR.sub(r"19\1", normalize_quotes(text))):
         token = match[0].lower()
         if token[0].isdigit():
             close()
@@ -154,12 +154,12 @@ def _digits(token: str) -> set[float]:
         return {float(part) for part in re.split("[.,]", token) if part}
 
 
-def follows(value: float, held: Iterable[float]) -> bool:
+def is_derivable(value: float, known: Iterable[float]) -> bool:
     """Whether a number is one of the held ones, nearly so, or their sum, difference or product.
 
     A persuader who reckons with held numbers invents nothing: "six points short of the pass".
     """
-    known = {*held}
+    known = {*known}
     slack = _ROUNDED if value > _EXACT_UP_TO else 0.0  # "nearly four thousand"
     if any(abs(value - one) <= slack * value for one in known):
         return True
@@ -169,10 +169,10 @@ def follows(value: float, held: Iterable[float]) -> bool:
     return any(abs(value - one) < 1e-6 for one in reckoned)
 
 
-def new_numbers(sentence: str, held: frozenset[float]) -> set[float]:
+def new_numbers(sentence: str, known: frozenset[float]) -> set[float]:
     """Figures of a sentence that neither are held nor follow from what is."""
     spoken = _CLOCK.sub(" ", sentence)
-    return {one for one in numbers(spoken, _SMALL + 1) if not follows(one, held)}
+    return {one for one in numbers(spoken, _SMALL + 1) if not is_derivable(one, known)}
 
 
 def new_names(sentence: str, known: frozenset[str]) -> set[str]:
@@ -183,11 +183,11 @@ def new_names(sentence: str, known: frozenset[str]) -> set[str]:
     """
     return {
         name
-        for name in _NAME.findall(plain(sentence))
+        for name in _NAME.findall(normalize_quotes(sentence))
         if name.lower() not in _NO_NAMES and name.lower() not in known
     }
 
 
 def words(text: str) -> frozenset[str]:
     """All words in lower case, without `'s`."""
-    return frozenset(w.lower().removesuffix("'s") for w in _WORD.findall(plain(text)))
+    return frozenset(w.lower().removesuffix("'s") for w in _WORD.findall(normalize_quotes(text)))

@@ -7,7 +7,7 @@ small regressions learned from the same dialogues, and the language model only p
 words. A step is the sum of three parts:
 
 - **Reasons**: how much nearer the response comes to what would settle each hidden concern than to
-  what would worsen it (`PULLS`), in words and in meaning.
+  what would worsen it (`STANCE_FEATURES`), in words and in meaning.
 - **The case**: which way the persuader has argued so far, by the same likenesses, -1 to 1, times
   how well this turn is put, which the ear (`user_models.learned.encoder`) hears. A question gives
   no reason and still moves people, if it is asked well by somebody who is on to something.
@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from persuade_env.action_format import one_line
 from persuade_env.dialogue import (
@@ -47,9 +47,9 @@ from persuade_env.dialogue import (
 )
 from persuade_env.errors import UserModelError
 from persuade_env.seeding import derive_seed
-from user_models.learned.encoder import Ear, heard_words
-from user_models.learned.plausibility import Coherence
-from user_models.learned.semantic_embedding import Common, Meaning, Sense
+from user_models.learned.encoder import TurnEncoder, clean_response
+from user_models.learned.plausibility import PlausibilityModel
+from user_models.learned.semantic_embedding import CommonComponents, SemanticEmbedder, TextEncoder
 
 FILE = "mind.json"
 
@@ -69,10 +69,10 @@ SENSES = ("words", "meaning")
 _BALANCES = ("settles_over_worsens", "settles_some_over_worsens_some", "settles_what_was_voiced")
 _OVERALL = 1  # the balance that a case is the sum of
 _PULLED = tuple(f"{balance}_by_{sense}" for sense in SENSES for balance in _BALANCES)
-PULLS = (*_PULLED, *(f"{name}_when_yielding" for name in _PULLED))
+STANCE_FEATURES = (*_PULLED, *(f"{name}_when_yielding" for name in _PULLED))
 """What reasons are a linear function of; see `features`."""
-CASE = tuple(f"case_by_{sense}" for sense in SENSES)
-FEATURES = (*PULLS, *CASE, "heeded")
+CUMULATIVE_FEATURES = tuple(f"case_by_{sense}" for sense in SENSES)
+FEATURES = (*STANCE_FEATURES, *CUMULATIVE_FEATURES, "relevance_weight")
 """All that is known of what is said; see `features`."""
 
 ENDING_FEATURES = ("attitude", "step", "stubbornness", "turn")
@@ -80,12 +80,12 @@ ENDING_FEATURES = ("attitude", "step", "stubbornness", "turn")
 
 
 @dataclass(frozen=True)
-class Senses:
+class TextEncoders:
     """What responses are read with."""
 
-    words: Sense
-    meaning: Sense
-    coherent: Callable[[str], float]
+    words: TextEncoder
+    meaning: TextEncoder
+    plausible: Callable[[str], float]
     """What a text counts for by how sensible it is, 0 to 1."""
 
 
@@ -95,56 +95,66 @@ class Argument(BaseModel):
     All weights are for features as they come, not standardised.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Fields have other names in `mind.json`, so that trained users keep loading.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True
+    )
 
     weights: tuple[float, ...]
-    """Of `PULLS`."""
-    case_weights: tuple[float, ...]
-    """Of `CASE`."""
-    craft_weights: tuple[float, ...]
-    """How well a turn is put, by what the ear hears."""
-    craft_intercept: float
+    """Of `STANCE_FEATURES`."""
+    cumulative_weights: tuple[float, ...] = Field(alias="case_weights")
+    """Of `CUMULATIVE_FEATURES`."""
+    delivery_weights: tuple[float, ...] = Field(alias="craft_weights")
+    """How well a turn is put, by its encoding."""
+    delivery_intercept: float = Field(alias="craft_intercept")
 
-    def steps(self, said: np.ndarray, heard: np.ndarray) -> np.ndarray:
-        """The change of attitude, (n,); see `Mind.step` for the arguments."""
-        return self.reasons(said) + self.case(said) * self.craft(heard)
+    def steps(self, turn_features: np.ndarray, encoded_turns: np.ndarray) -> np.ndarray:
+        """The change of attitude, (n,); see `AttitudeModel.step` for the arguments."""
+        return self.argument_strength(turn_features) + self.cumulative_stance(
+            turn_features
+        ) * self.delivery(encoded_turns)
 
-    def reasons(self, said: np.ndarray) -> np.ndarray:
+    def argument_strength(self, turn_features: np.ndarray) -> np.ndarray:
         """What the reasons alone do, (n,)."""
-        return _by_row(said[:, : len(PULLS)], self.weights)
+        return _by_row(turn_features[:, : len(STANCE_FEATURES)], self.weights)
 
-    def case(self, said: np.ndarray) -> np.ndarray:
+    def cumulative_stance(self, turn_features: np.ndarray) -> np.ndarray:
         """Which way the persuader has argued so far, (n,), -1 to 1; 0 if this turn adds nothing."""
-        return case(said, self.case_weights)
+        return cumulative_stance(turn_features, self.cumulative_weights)
 
-    def craft(self, heard: np.ndarray) -> np.ndarray:
+    def delivery(self, encoded_turns: np.ndarray) -> np.ndarray:
         """What a case gains by how this turn is put, (n,), at least 0."""
-        return np.maximum(0.0, _by_row(heard, self.craft_weights) + self.craft_intercept)
+        return np.maximum(
+            0.0, _by_row(encoded_turns, self.delivery_weights) + self.delivery_intercept
+        )
 
-    def stretched(self, times: float) -> Argument:
+    def scaled(self, times: float) -> Argument:
         """The same, its steps that many times as large."""
         return Argument(
             weights=tuple(times * one for one in self.weights),
-            case_weights=self.case_weights,
-            craft_weights=tuple(times * one for one in self.craft_weights),
-            craft_intercept=times * self.craft_intercept,
+            cumulative_weights=self.cumulative_weights,
+            delivery_weights=tuple(times * one for one in self.delivery_weights),
+            delivery_intercept=times * self.delivery_intercept,
         )
 
 
-class Mind(BaseModel):
+class AttitudeModel(BaseModel):
     """Linear models of each part and of the decision. See
     `user_models.learned.training.attitude_model`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Fields have other names in `mind.json`, so that trained users keep loading.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True
+    )
 
     features: tuple[str, ...] = FEATURES
-    common: Common
+    common: CommonComponents
     """What texts share to the ear, whatever they mean."""
-    coherence: Coherence
+    plausibility: PlausibilityModel = Field(alias="coherence")
     argument: Argument
-    hearing_weights: tuple[float, ...]
+    reaction_weights: tuple[float, ...] = Field(alias="hearing_weights")
     """For what the ear hears, as many as the language model's hidden states are wide."""
-    hearing_intercept: float
+    reaction_intercept: float = Field(alias="hearing_intercept")
     ending_features: tuple[str, ...] = ENDING_FEATURES
     ending_classes: tuple[Literal["continue", "accept", "refuse"], ...]
     ending_weights: tuple[tuple[float, ...], ...]
@@ -153,19 +163,23 @@ class Mind(BaseModel):
     fit: dict[str, float] = {}
     """How well it predicts what it was not trained on, by cross-validation over scenarios."""
 
-    def step(self, said: np.ndarray, heard: np.ndarray) -> np.ndarray:
+    def step(self, turn_features: np.ndarray, encoded_turns: np.ndarray) -> np.ndarray:
         """The change of attitude, (n,), at most `LARGEST_STEP`.
 
         Args:
             said: `features`, (n, n_features).
             heard: what the ear makes of the same turns, (n, hidden size).
         """
-        steps = self.argument.steps(said, heard) + self.displeasure(heard)
+        steps = self.argument.steps(turn_features, encoded_turns) + self.negative_reaction(
+            encoded_turns
+        )
         return np.asarray(np.clip(steps, -LARGEST_STEP, LARGEST_STEP))
 
-    def displeasure(self, heard: np.ndarray) -> np.ndarray:
+    def negative_reaction(self, encoded_turns: np.ndarray) -> np.ndarray:
         """What it costs to be talked to like this, (n,), at most 0."""
-        return np.minimum(0.0, _by_row(heard, self.hearing_weights) + self.hearing_intercept)
+        return np.minimum(
+            0.0, _by_row(encoded_turns, self.reaction_weights) + self.reaction_intercept
+        )
 
     def end_probabilities(
         self, attitude: float, step: float, stubbornness: float, turn: int
@@ -181,8 +195,12 @@ class Mind(BaseModel):
             Decision.CONTINUE: 1.0 - accept - refuse,
         }
 
-    def hear(
-        self, dialogues: Sequence[Dialogue], seeds: Sequence[int], words: Sense, ear: Ear
+    def predict(
+        self,
+        dialogues: Sequence[Dialogue],
+        seeds: Sequence[int],
+        words: TextEncoder,
+        encoder: TurnEncoder,
     ) -> list[tuple[float, Decision]]:
         """Attitude and decision after the last persuader turn of each dialogue.
 
@@ -191,18 +209,18 @@ class Mind(BaseModel):
         Raises:
             UserModelError: if a scenario has no persona with concerns; see `has_concerns`.
         """
-        senses = self.senses(words, ear)
-        said = np.stack([features(dialogue, senses) for dialogue in dialogues])
-        steps = self.step(said, ear(dialogues))
+        text_encoders = self.text_encoders(words, encoder)
+        turn_features = np.stack([features(dialogue, text_encoders) for dialogue in dialogues])
+        steps = self.step(turn_features, encoder(dialogues))
         return [
             self._decide(dialogue, float(step), seed)
             for dialogue, step, seed in zip(dialogues, steps, seeds, strict=True)
         ]
 
-    def senses(self, words: Sense, ear: Ear) -> Senses:
+    def text_encoders(self, words: TextEncoder, encoder: TurnEncoder) -> TextEncoders:
         """What it reads responses with."""
-        meaning = Meaning(ear.meaning, self.common)
-        return Senses(words, meaning, lambda text: self.coherence(ear.meaning(text)))
+        meaning = SemanticEmbedder(encoder.meaning, self.common)
+        return TextEncoders(words, meaning, lambda text: self.plausibility(encoder.meaning(text)))
 
     def _decide(self, dialogue: Dialogue, step: float, seed: int) -> tuple[float, Decision]:
         attitude = clipped(dialogue.attitude + step)
@@ -243,7 +261,7 @@ def has_concerns(dialogue: Dialogue) -> bool:
     return persona is not None and bool(persona.concerns)
 
 
-def features(dialogue: Dialogue, senses: Senses) -> np.ndarray:
+def features(dialogue: Dialogue, text_encoders: TextEncoders) -> np.ndarray:
     """Which way the last persuader turn and those before it pull, (n_features,): `FEATURES`.
 
     Similarities are cosines, in words and in meaning. With s_k and w_k those to what settles and
@@ -268,23 +286,25 @@ def features(dialogue: Dialogue, senses: Senses) -> np.ndarray:
         raise UserModelError(f"scenario {dialogue.scenario.id!r} has no persona with concerns")
     if not dialogue.turns or not isinstance(dialogue.turns[-1], PersuaderTurn):
         raise UserModelError("the last turn of the dialogue is not the persuader's")
-    spoken = [heard_words(turn.response) for turn in dialogue.persuader_turns]
-    heeded = _novelty(senses.words.all(spoken)) * [senses.coherent(text) for text in spoken]
-    pulls = np.stack(
+    spoken = [clean_response(turn.response) for turn in dialogue.persuader_turns]
+    relevance_weight = _novelty(text_encoders.words.all(spoken)) * [
+        text_encoders.plausible(text) for text in spoken
+    ]
+    stance_features = np.stack(
         [
-            heeded[:, None] * _pulls(dialogue, persona, sense)
-            for sense in (senses.words, senses.meaning)
+            relevance_weight[:, None] * _stance_features(dialogue, persona, sense)
+            for sense in (text_encoders.words, text_encoders.meaning)
         ]
     )
-    now = pulls[:, -1].ravel()
-    cases = pulls[:, :, _OVERALL].sum(axis=1)
-    return np.concatenate([now, now * (1 - persona.stubbornness), cases, heeded[-1:]])
+    now = stance_features[:, -1].ravel()
+    cases = stance_features[:, :, _OVERALL].sum(axis=1)
+    return np.concatenate([now, now * (1 - persona.stubbornness), cases, relevance_weight[-1:]])
 
 
-def case(said: np.ndarray, weights: Sequence[float]) -> np.ndarray:
-    """`Argument.case` with these weights."""
-    leans = said[:, len(PULLS) : len(PULLS) + len(CASE)]
-    return np.asarray(said[:, -1] * np.tanh(_by_row(leans, weights)))
+def cumulative_stance(turn_features: np.ndarray, weights: Sequence[float]) -> np.ndarray:
+    """`Argument.cumulative_stance` with these weights."""
+    leans = turn_features[:, len(STANCE_FEATURES) : len(STANCE_FEATURES) + len(CUMULATIVE_FEATURES)]
+    return np.asarray(turn_features[:, -1] * np.tanh(_by_row(leans, weights)))
 
 
 def _novelty(responses: np.ndarray) -> np.ndarray:
@@ -293,9 +313,9 @@ def _novelty(responses: np.ndarray) -> np.ndarray:
     return np.asarray(1.0 - np.maximum(0.0, likeness - NEAR_COPY) / (1.0 - NEAR_COPY))
 
 
-def _pulls(dialogue: Dialogue, persona: Persona, sense: Sense) -> np.ndarray:
+def _stance_features(dialogue: Dialogue, persona: Persona, sense: TextEncoder) -> np.ndarray:
     """Of each persuader turn the balances between what settles and what worsens, (turns, 3)."""
-    responses = sense.all([heard_words(turn.response) for turn in dialogue.persuader_turns])
+    responses = sense.all([clean_response(turn.response) for turn in dialogue.persuader_turns])
     worries = sense.all([one_line(one.text) for one in persona.concerns])
     settles = responses @ sense.all([one_line(one.settled_by) for one in persona.concerns]).T
     worsens = responses @ sense.all([one_line(one.worsened_by) for one in persona.concerns]).T
@@ -311,7 +331,7 @@ def _pulls(dialogue: Dialogue, persona: Persona, sense: Sense) -> np.ndarray:
     ).astype(np.float64)
 
 
-def _voiced(dialogue: Dialogue, worries: np.ndarray, sense: Sense) -> np.ndarray:
+def _voiced(dialogue: Dialogue, worries: np.ndarray, sense: TextEncoder) -> np.ndarray:
     """The user's last words before each persuader turn, as vectors (turns, dimension); before the
     first words all worries are as near."""
     last, voiced = worries.mean(axis=0), []
@@ -330,7 +350,7 @@ def _by_row(rows: np.ndarray, weights: Sequence[float]) -> np.ndarray:
     return np.array([row @ column for row in np.ascontiguousarray(rows)])
 
 
-def read_mind(folder: Path) -> Mind | None:
+def read_attitude_model(folder: Path) -> AttitudeModel | None:
     """The mind of a user model's checkpoint; None if it was trained without one.
 
     Raises:
@@ -338,15 +358,17 @@ def read_mind(folder: Path) -> Mind | None:
     """
     path = folder / FILE
     try:
-        mind = Mind.model_validate_json(path.read_text())
+        attitude_model = AttitudeModel.model_validate_json(path.read_text())
     except FileNotFoundError:
         return None
     except (OSError, ValidationError) as error:
         raise UserModelError(
             f"cannot read {path}; if an earlier version made it, train it again: {error}"
         ) from error
-    if (mind.features, mind.ending_features) != (FEATURES, ENDING_FEATURES):
+    # The last feature had another name once; it is the same number.
+    stored = (*attitude_model.features[:-1], *FEATURES[-1:])
+    if (stored, attitude_model.ending_features) != (FEATURES, ENDING_FEATURES):
         raise UserModelError(
             f"{path} was trained with other features than this version has: train it again"
         )
-    return mind
+    return attitude_model

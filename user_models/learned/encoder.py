@@ -22,21 +22,21 @@ import numpy as np
 from persuade_env.action_format import one_line
 from persuade_env.dialogue import Dialogue, PersuaderTurn, Scenario
 from persuade_env.llm.builtin_model import EMBEDDED
-from persuade_env.llm.sanitize import inert
+from persuade_env.llm.sanitize import sanitize
 from persuade_env.protocols import Message
 
 if TYPE_CHECKING:
     from persuade_env.llm.generation.cpu_llama import Llama
     from persuade_env.llm.generation.prefix_cache import PrefixCache
 
-SILENCE = "(says nothing)"
+EMPTY_RESPONSE = "(says nothing)"
 """What the persuadee hears when the persuader's response is empty."""
 
-PATIENCE = 1200
+MAX_RESPONSE_BYTES = 1200
 """Bytes of a response that are listened to, some 200 words. Nobody hears out a speech of
 ten thousand letters, and it must not push everything else out of a model's context."""
 
-DEPTH = 0.5
+ENCODER_DEPTH = 0.5
 """Share of the model's layers that it listens with. Of SmolLM2-135M's 30, those about the middle
 foresaw steps best; the last ones are busy with the next token."""
 
@@ -44,10 +44,10 @@ _REMEMBERED = 4096
 """Texts whose mean hidden states are kept; of SmolLM2-135M 5 kB each."""
 
 
-def heard_words(response: str) -> str:
+def clean_response(response: str) -> str:
     """What reaches a learned user of a response: one line, not too long, silence as such."""
-    spoken = one_line(response).encode()[:PATIENCE].decode(errors="ignore")
-    return spoken or SILENCE
+    spoken = one_line(response).encode()[:MAX_RESPONSE_BYTES].decode(errors="ignore")
+    return spoken or EMPTY_RESPONSE
 
 
 def situation(scenario: Scenario) -> list[str]:
@@ -62,7 +62,7 @@ def situation(scenario: Scenario) -> list[str]:
     return lines
 
 
-def heard_messages(dialogue: Dialogue) -> list[Message]:
+def encoder_messages(dialogue: Dialogue) -> list[Message]:
     """The dialogue as the ear reads it: who the persuadee is and what was said."""
     scenario = dialogue.scenario
     lines = situation(scenario)
@@ -75,11 +75,11 @@ def heard_messages(dialogue: Dialogue) -> list[Message]:
     messages: list[Message] = [{"role": "system", "content": "\n".join(lines)}]
     for turn in dialogue.turns:
         role = "user" if isinstance(turn, PersuaderTurn) else "assistant"
-        messages.append({"role": role, "content": heard_words(turn.response)})
+        messages.append({"role": role, "content": clean_response(turn.response)})
     return messages
 
 
-class Ear:
+class TurnEncoder:
     """Hidden states of a language model that isn't fine-tuned, at the end of a persuader's turn.
 
     Each dialogue is read alone and in pieces that its token ids alone decide, so what is heard
@@ -98,7 +98,9 @@ class Ear:
         self._tokenizer = tokenizer
         self.meaning = lru_cache(_REMEMBERED)(self._meaning)
         """The mean of the hidden states of a text's tokens, (hidden size,); 0 of an empty one."""
-        self._depth = max(1, round(DEPTH * model.config.get_text_config().num_hidden_layers))
+        self._depth = max(
+            1, round(ENCODER_DEPTH * model.config.get_text_config().num_hidden_layers)
+        )
         self._model: Any = None
         self._listening: Llama | None = None
         self._prefixes: PrefixCache | None = None
@@ -111,7 +113,7 @@ class Ear:
             self._model = model.eval()
 
     @classmethod
-    def load(cls, base: str = EMBEDDED) -> Ear:
+    def load(cls, base: str = EMBEDDED) -> TurnEncoder:
         """The ear that `base` gives.
 
         Raises:
@@ -130,7 +132,7 @@ class Ear:
 
         from persuade_env.llm.backends.transformers import encode_chat
 
-        ids = encode_chat(self._tokenizer, heard_messages(dialogue))
+        ids = encode_chat(self._tokenizer, encoder_messages(dialogue))
         with torch.inference_mode():
             if self._prefixes is not None:
                 _, hidden = self._prefixes.prefill([ids], len(ids))
@@ -144,7 +146,7 @@ class Ear:
     def _meaning(self, text: str) -> np.ndarray:
         import torch
 
-        words = self._tokenizer(inert(text), add_special_tokens=False)["input_ids"]
+        words = self._tokenizer(sanitize(text), add_special_tokens=False)["input_ids"]
         # Whatever a text begins with attracts attention and not meaning, so it begins with this.
         ids = torch.tensor([self._tokenizer.eos_token_id, *words])
         with torch.inference_mode():

@@ -14,7 +14,7 @@ SHARPNESS = 2.0
 """What log-odds below the bar are multiplied by, since a penalty has shrunk them."""
 
 
-class Reading(BaseModel):
+class LinearTest(BaseModel):
     """A linear test of a text's mean hidden states, taken at length 1."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,17 +38,17 @@ class Reading(BaseModel):
         return float(np.exp(SHARPNESS * min(0.0, self.log_odds(states))))
 
 
-class Coherence(BaseModel):
+class PlausibilityModel(BaseModel):
     """Both tests together. Without either, every text counts in full."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    foreign: Reading | None = None
+    foreign: LinearTest | None = None
     """People's words against the same with foreign ones in them."""
-    own: Reading | None = None
+    own: LinearTest | None = None
     """People's words against those of the chat model that they were learned with."""
 
     def __call__(self, states: np.ndarray) -> float:
-        """The product of what the text counts for in each; see `Reading`."""
+        """The product of what the text counts for in each; see `LinearTest`."""
         readings = (self.foreign, self.own)
         return float(np.prod([one(states) for one in readings if one is not None]))

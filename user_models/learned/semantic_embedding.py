@@ -20,7 +20,7 @@ in whole sentences lies nearer to what would help a concern than to what would h
 the scenarios write the first as things and the second as behaviour."""
 
 
-class Sense(Protocol):
+class TextEncoder(Protocol):
     """Unit vectors of texts; 0 for one that says nothing."""
 
     def __call__(self, text: str) -> np.ndarray:
@@ -32,7 +32,7 @@ class Sense(Protocol):
         ...
 
 
-class Common(BaseModel):
+class CommonComponents(BaseModel):
     """What the mean hidden states of texts share."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,21 +42,21 @@ class Common(BaseModel):
     """Orthonormal, each as long as the mean."""
 
     @classmethod
-    def of(cls, states: np.ndarray) -> Common:
+    def of(cls, states: np.ndarray) -> CommonComponents:
         """Of texts whose mean hidden states are the rows of (n, hidden size)."""
         mean = states.mean(axis=0)
         directions = np.linalg.svd(states - mean, full_matrices=False)[2][:N_COMMON]
         return cls(mean=tuple(mean.tolist()), directions=tuple(map(tuple, directions.tolist())))
 
 
-class Meaning:
+class SemanticEmbedder:
     """Unit vectors of what texts are about, beside what all texts share.
 
     Args:
-        read: gives a text's mean hidden states, (hidden size,); see `Ear.meaning`.
+        read: gives a text's mean hidden states, (hidden size,); see `TurnEncoder.meaning`.
     """
 
-    def __init__(self, read: Callable[[str], np.ndarray], common: Common) -> None:
+    def __init__(self, read: Callable[[str], np.ndarray], common: CommonComponents) -> None:
         self._read = read
         self._mean = np.asarray(common.mean)
         self._directions = np.reshape(common.directions, (-1, len(common.mean)))

@@ -35,9 +35,9 @@ from persuade_env.errors import UserModelError
 from persuade_env.protocols import Completion, Message, StopReason, Usage, UserReply
 from persuade_env.seeding import derive_seed, generator
 from persuade_env.text.embedding import Embedder
-from user_models.learned.attitude_model import Mind, has_concerns, read_mind
-from user_models.learned.encoder import SILENCE, Ear, heard_words, situation
-from user_models.learned.plausibility import Reading
+from user_models.learned.attitude_model import AttitudeModel, has_concerns, read_attitude_model
+from user_models.learned.encoder import EMPTY_RESPONSE, TurnEncoder, clean_response, situation
+from user_models.learned.plausibility import LinearTest
 
 if TYPE_CHECKING:
     from persuade_env.llm.backends.transformers import Choice, TransformersChat
@@ -66,10 +66,10 @@ def user_messages(dialogue: Dialogue) -> list[Message]:
     )
     messages: list[Message] = [{"role": "system", "content": "\n".join(lines)}]
     if dialogue.turns and dialogue.turns[0].role == "persuadee":
-        messages.append({"role": "user", "content": SILENCE})
+        messages.append({"role": "user", "content": EMPTY_RESPONSE})
     for turn in dialogue.turns:
         if isinstance(turn, PersuaderTurn):
-            messages.append({"role": "user", "content": heard_words(turn.response)})
+            messages.append({"role": "user", "content": clean_response(turn.response)})
         else:
             messages.append({"role": "assistant", "content": render_reply(turn)})
     return messages
@@ -195,25 +195,25 @@ class LearnedUser:
     def __init__(
         self,
         chat: TransformersChat,
-        mind: Mind | None = None,
-        ear: Ear | None = None,
+        attitude_model: AttitudeModel | None = None,
+        encoder: TurnEncoder | None = None,
         *,
         max_reply_tokens: int = 56,
         temperature: float = 0.8,
         top_p: float = 0.95,
-        drafts: int = 4,
+        n_drafts: int = 4,
     ) -> None:
-        if drafts < 1:
-            raise ValueError(f"drafts is {drafts}: there is nothing to say without one")
+        if n_drafts < 1:
+            raise ValueError(f"drafts is {n_drafts}: there is nothing to say without one")
         self.chat = chat
-        if mind is not None and ear is None:
+        if attitude_model is not None and encoder is None:
             raise ValueError("a mind without an ear hears nothing: give both or neither")
-        self.mind = mind
-        self.ear = ear
+        self.attitude_model = attitude_model
+        self.encoder = encoder
         self.max_reply_tokens = max_reply_tokens
         self.temperature = temperature
         self.top_p = top_p
-        self.drafts = drafts
+        self.n_drafts = n_drafts
         self._embed = Embedder()
         self._state = StateConstraint(chat.tokenizer)
         self._tone = ToneConstraint(chat.tokenizer)
@@ -223,15 +223,15 @@ class LearnedUser:
         minded = [
             index
             for index, dialogue in enumerate(dialogues)
-            if self.mind is not None and has_concerns(dialogue)
+            if self.attitude_model is not None and has_concerns(dialogue)
         ]
         decided: dict[int, tuple[float, Decision]] = {}
-        if self.mind is not None and self.ear is not None and minded:
-            states = self.mind.hear(
+        if self.attitude_model is not None and self.encoder is not None and minded:
+            states = self.attitude_model.predict(
                 [dialogues[index] for index in minded],
                 [seeds[index] for index in minded],
                 self._embed,
-                self.ear,
+                self.encoder,
             )
             decided = dict(zip(minded, states, strict=True))
         replies: dict[int, UserReply] = {}
@@ -244,8 +244,12 @@ class LearnedUser:
             for group in (minded, undecided):
                 rest = [index for index in group if index in again]
                 replies |= self._speak(rest, dialogues, other, decided, replies)
-        if self.mind is not None and self.mind.coherence.own is not None and self.drafts > 1:
-            replies |= self._chosen(replies, dialogues, seeds, self.mind.coherence.own)
+        if (
+            self.attitude_model is not None
+            and self.attitude_model.plausibility.own is not None
+            and self.n_drafts > 1
+        ):
+            replies |= self._chosen(replies, dialogues, seeds, self.attitude_model.plausibility.own)
         return [replies[index] for index in range(len(dialogues))]
 
     def _chosen(
@@ -253,11 +257,11 @@ class LearnedUser:
         first: Mapping[int, UserReply],
         dialogues: Sequence[Dialogue],
         seeds: Sequence[int],
-        reading: Reading,
+        reading: LinearTest,
     ) -> dict[int, UserReply]:
         """Replies by index, each with one of some drafts for its words; see the module."""
         spoken = {index: one.turn for index, one in first.items() if one.turn is not None}
-        others = range(1, self.drafts)
+        others = range(1, self.n_drafts)
         messages = {index: user_messages(dialogues[index]) for index in spoken}
         completions = self.chat.generate(
             [messages[index] for index in spoken for _ in others],
@@ -270,8 +274,8 @@ class LearnedUser:
         chosen = {}
         for place, (index, turn) in enumerate(spoken.items()):
             more = completions[place * len(others) : (place + 1) * len(others)]
-            drafts = [turn.response, *filter(None, map(_words, more))]
-            words = drafts[self._drawn(drafts, reading, derive_seed(seeds[index], "said"))]
+            n_drafts = [turn.response, *filter(None, map(_words, more))]
+            words = n_drafts[self._drawn(n_drafts, reading, derive_seed(seeds[index], "said"))]
             usage = sum(
                 (Usage(one.prompt_tokens, one.completion_tokens) for one in more),
                 start=first[index].usage,
@@ -280,12 +284,12 @@ class LearnedUser:
             chosen[index] = UserReply(turn=said, usage=usage)
         return chosen
 
-    def _drawn(self, drafts: Sequence[str], reading: Reading, seed: int) -> int:
+    def _drawn(self, n_drafts: Sequence[str], reading: LinearTest, seed: int) -> int:
         """The index of a draft, drawn by the odds that people would say it."""
-        assert self.ear is not None  # a mind has an ear
-        log_odds = np.asarray([reading.log_odds(self.ear.meaning(draft)) for draft in drafts])
+        assert self.encoder is not None  # a mind has an ear
+        log_odds = np.asarray([reading.log_odds(self.encoder.meaning(draft)) for draft in n_drafts])
         odds = np.exp(log_odds - log_odds.max())
-        return int(generator(seed).choice(len(drafts), p=odds / odds.sum()))
+        return int(generator(seed).choice(len(n_drafts), p=odds / odds.sum()))
 
     def _speak(
         self,
@@ -368,9 +372,13 @@ def load_learned(folder: Path, max_batch: int) -> LearnedUser:
     from persuade_env.llm.checkpoint import read_checkpoint
 
     chat = load_checkpoint(folder, "user_model", max_batch=max_batch)
-    mind = read_mind(folder)
-    ear = None if mind is None else Ear.load(read_checkpoint(folder, "user_model").base)
-    return LearnedUser(chat, mind, ear)
+    attitude_model = read_attitude_model(folder)
+    encoder = (
+        None
+        if attitude_model is None
+        else TurnEncoder.load(read_checkpoint(folder, "user_model").base)
+    )
+    return LearnedUser(chat, attitude_model, encoder)
 
 
 def from_spec(argument: str = "") -> LearnedUser:

@@ -54,7 +54,7 @@ _POSITIVE = re.compile(r"^(.*?)\bto\b", re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Reflection:
+class NegationPair:
     """What the same words did to an attitude towards a goal, and towards its negation."""
 
     scenario: str
@@ -62,14 +62,14 @@ class Reflection:
     mirrored: float
 
     @property
-    def lean(self) -> float:
+    def bias(self) -> float:
         """The sum of both on the 0-1 scale, -1 to 1: above 0, both were approached."""
         return (self.gain + self.mirrored) / SCALE
 
     @property
     def asymmetry(self) -> float:
         """How far from a mirror, 0 to 1."""
-        return abs(self.lean)
+        return abs(self.bias)
 
 
 def negated(goal: str) -> str:
@@ -119,12 +119,12 @@ def worsening_scripts(scripts: Sequence[Script]) -> list[Script]:
     ]
 
 
-def reflections(
+def negation_pairs(
     user_model: UserModel,
     scripts: Sequence[Script],
     seed: int,
     progress: Progress = lambda _: None,
-) -> list[Reflection]:
+) -> list[NegationPair]:
     """Plays each script for its scenario and for the mirror image, both from the middle.
 
     Scripts at which the user model failed on either side are left out.
@@ -139,14 +139,14 @@ def reflections(
     ]
 
 
-def _reflection(before: Gain, after: Gain) -> Reflection:
+def _reflection(before: Gain, after: Gain) -> NegationPair:
     """At the last turn before either side reaches an end of the scale; at least the first."""
     turn = 0
     for place, both in enumerate(zip(before.attitudes, after.attitudes, strict=True)):
         if not all(MIN_ATTITUDE + _AT_END < one < MAX_ATTITUDE - _AT_END for one in both):
             break
         turn = place
-    return Reflection(
+    return NegationPair(
         before.scenario,
         before.attitudes[turn] - NEUTRAL_ATTITUDE,
         after.attitudes[turn] - NEUTRAL_ATTITUDE,

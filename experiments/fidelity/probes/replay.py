@@ -22,14 +22,14 @@ from persuade_env.errors import UserModelError
 from persuade_env.protocols import UserModel, UserReply
 from persuade_env.seeding import derive_seed
 from persuade_env.text.embedding import Embedder
-from user_models.learned.attitude_model import Mind, has_concerns
-from user_models.learned.encoder import Ear
+from user_models.learned.attitude_model import AttitudeModel, has_concerns
+from user_models.learned.encoder import TurnEncoder
 from user_models.learned.user import LearnedUser
 from user_models.querying import Progress, answers, ask
 
 
 @dataclass(frozen=True)
-class ForcedReply:
+class TeacherForcedReply:
     """What a person said at a place of a recorded dialogue, and what the user model says there."""
 
     scenario: str
@@ -40,7 +40,7 @@ class ForcedReply:
 
 
 @dataclass(frozen=True)
-class Followed:
+class ReplayedDialogue:
     """A recorded dialogue heard to its end by a user model, and what the person then did."""
 
     scenario: str
@@ -55,12 +55,12 @@ class Followed:
     """What the person said, all of it."""
 
 
-class MindUser:
+class AttitudeOnlyUser:
     """A learned user's mind without a language model: its attitudes and decisions, and no words."""
 
-    def __init__(self, mind: Mind, ear: Ear) -> None:
-        self.mind = mind
-        self.ear = ear
+    def __init__(self, attitude_model: AttitudeModel, encoder: TurnEncoder) -> None:
+        self.attitude_model = attitude_model
+        self.encoder = encoder
         self._embed = Embedder()
 
     def reply(self, dialogues: Sequence[Dialogue], seeds: Sequence[int]) -> list[UserReply]:
@@ -68,11 +68,11 @@ class MindUser:
         heard = [index for index, one in enumerate(dialogues) if has_concerns(one)]
         states = {}
         if heard:
-            found = self.mind.hear(
+            found = self.attitude_model.predict(
                 [dialogues[index] for index in heard],
                 [seeds[index] for index in heard],
                 self._embed,
-                self.ear,
+                self.encoder,
             )
             states = dict(zip(heard, found, strict=True))
         return [_wordless(states.get(index)) for index in range(len(dialogues))]
@@ -84,7 +84,7 @@ def _wordless(state: tuple[float, Decision] | None) -> UserReply:
     return UserReply(turn=PersuadeeTurn(attitude=state[0], response="…", decision=state[1]))
 
 
-def without_words(user_model: UserModel, records: Sequence[ScenarioRecord]) -> UserModel:
+def attitude_only(user_model: UserModel, records: Sequence[ScenarioRecord]) -> UserModel:
     """Something that feels and decides as the user model does in these records, faster if it can.
 
     A learned user's attitude and decision are its mind's wherever a persona has concerns, so its
@@ -96,23 +96,23 @@ def without_words(user_model: UserModel, records: Sequence[ScenarioRecord]) -> U
     )
     if (
         isinstance(user_model, LearnedUser)
-        and user_model.mind is not None
-        and user_model.ear is not None
+        and user_model.attitude_model is not None
+        and user_model.encoder is not None
         and minded
     ):
-        return MindUser(user_model.mind, user_model.ear)
+        return AttitudeOnlyUser(user_model.attitude_model, user_model.encoder)
     if isinstance(user_model, LearnedUser):
         user_model = copy(user_model)
-        user_model.drafts = 1
+        user_model.n_drafts = 1
     return user_model
 
 
-def forced_replies(
+def teacher_forced_replies(
     user_model: UserModel,
     records: Sequence[ScenarioRecord],
     seed: int,
     progress: Progress = lambda _: None,
-) -> tuple[list[ForcedReply], int]:
+) -> tuple[list[TeacherForcedReply], int]:
     """Asks the user model for every recorded persuadee turn that answers something.
 
     Each is asked for given all that was said before it as recorded, so that the two turns differ
@@ -125,19 +125,19 @@ def forced_replies(
     seeds = [derive_seed(seed, "forced", index) for index in range(len(places))]
     replies = ask(user_model, [said for *_, said in places], seeds, progress)
     found = [
-        ForcedReply(record.id, turn, reply.turn, said.attitude)
+        TeacherForcedReply(record.id, turn, reply.turn, said.attitude)
         for (record, turn, said), reply in zip(places, replies, strict=True)
         if reply.turn is not None
     ]
     return found, len(places) - len(found)
 
 
-def followed(
+def replayed_dialogues(
     user_model: UserModel,
     records: Sequence[ScenarioRecord],
     seed: int,
     progress: Progress = lambda _: None,
-) -> tuple[list[Followed], int]:
+) -> tuple[list[ReplayedDialogue], int]:
     """Leads the user model along each recorded dialogue whose outcome is known.
 
     It is asked after every persuader turn. What people felt isn't told, so the attitudes before
@@ -214,12 +214,12 @@ class _Course:
         scenario = self.record.dialogue(self.recorded, until=0).scenario
         return Dialogue.model_construct(scenario=scenario, turns=tuple(turns))
 
-    def ended(self, answers: Sequence[PersuadeeTurn]) -> Followed:
+    def ended(self, answers: Sequence[PersuadeeTurn]) -> ReplayedDialogue:
         """After all answers were given."""
         start = self.record.dialogue(self.recorded, until=0).scenario.initial_attitude
         last = answers[-1].attitude
         decisions = (one.decision for one in answers if one.decision is not Decision.CONTINUE)
-        return Followed(
+        return ReplayedDialogue(
             self.record.id,
             self.did,
             start,

@@ -46,7 +46,7 @@ class Gain:
 
 
 @dataclass(frozen=True)
-class HeardTurn:
+class RecordedStep:
     """A recorded persuader turn: what it did to the person, and what to the user model."""
 
     scenario: str
@@ -63,7 +63,7 @@ def recorded_turns(
     records: Sequence[ScenarioRecord],
     seed: int,
     progress: Progress = lambda _: None,
-) -> tuple[list[HeardTurn], int]:
+) -> tuple[list[RecordedStep], int]:
     """Asks the user model for every recorded persuadee turn, given all that was said before.
 
     Returns:
@@ -90,7 +90,7 @@ def recorded_turns(
             failed += 1
             continue
         heard.append(
-            HeardTurn(
+            RecordedStep(
                 scenario,
                 recorded.id,
                 recorded.quality,

@@ -12,7 +12,7 @@ import httpx
 import tenacity
 
 from persuade_env.errors import ChatError, ChatRejectedError, ChatUnavailableError
-from persuade_env.llm.sanitize import inert
+from persuade_env.llm.sanitize import sanitize
 from persuade_env.protocols import Completion, Message, StopReason
 
 API_KEY_VARIABLES = ("PERSUADE_ENV_API_KEY", "OPENAI_API_KEY")
@@ -94,7 +94,7 @@ class HttpChat:
             {
                 "model": self.model,
                 "messages": [
-                    {"role": one["role"], "content": inert(one["content"])} for one in prompt
+                    {"role": one["role"], "content": sanitize(one["content"])} for one in prompt
                 ],
                 "max_tokens": max_reply_tokens,
                 "temperature": temperature,

@@ -30,7 +30,7 @@ from persuade_env.llm.generation.decoding import (
 )
 from persuade_env.llm.generation.prefix_cache import PrefixCache
 from persuade_env.llm.loading import load_merged, load_tokenizer
-from persuade_env.llm.sanitize import inert
+from persuade_env.llm.sanitize import sanitize
 from persuade_env.protocols import Completion, Message, StopReason
 from persuade_env.seeding import generator
 
@@ -58,7 +58,7 @@ def encode_chat(
 ) -> list[int]:
     """Token ids of a chat, its contents made inert, up to where the assistant's reply begins."""
     clean = [
-        {"role": message["role"], "content": inert(message["content"])} for message in messages
+        {"role": message["role"], "content": sanitize(message["content"])} for message in messages
     ]
     text = tokenizer.apply_chat_template(clean, tokenize=False, add_generation_prompt=reply_follows)
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])

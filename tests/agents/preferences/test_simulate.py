@@ -7,11 +7,11 @@ import pytest
 from agents.preferences.simulate import (
     Candidate,
     Comparison,
-    Context,
-    Path,
+    PreferenceContext,
     PreferenceSettings,
-    SimulatedContext,
-    contexts_of,
+    SimulatedPath,
+    SimulatedPreferences,
+    preference_contexts,
     preferences,
     simulate,
 )
@@ -56,7 +56,7 @@ class Listener:
         return UserReply(turn=felt(5 if "good" in said else 3))
 
 
-CONTEXT = Context("leisure-901/opening", Dialogue(scenario=scenario()))
+CONTEXT = PreferenceContext("leisure-901/opening", Dialogue(scenario=scenario()))
 GOOD = derive_seed(0, CONTEXT.id, "candidate", 1)
 TWO = PreferenceSettings(n_candidates=2)
 
@@ -73,7 +73,7 @@ def test_the_better_turn_is_chosen_with_the_tokens_that_were_sampled():
 def test_everything_goes_through_the_same_batches():
     settings = PreferenceSettings(n_candidates=3, n_paths=2, depth=2)
     persuader, user = TwoCandidates(), Listener()
-    contexts = [CONTEXT, Context("other", CONTEXT.dialogue)]
+    contexts = [CONTEXT, PreferenceContext("other", CONTEXT.dialogue)]
     simulate(contexts, persuader, user, settings=settings)
     assert persuader.calls == [6, 12]
     assert user.calls == [12, 12]
@@ -92,10 +92,10 @@ def test_the_margin_drops_what_is_not_clear():
 
 def test_a_context_gives_its_clearest_pairs_only():
     def candidate(token, end):
-        path = Path(0, (4.0, end), "undecided")
+        path = SimulatedPath(0, (4.0, end), "undecided")
         return Candidate("", 0, (1,), (token,), (0.0,), False, "", (path,))
 
-    one = SimulatedContext(
+    one = SimulatedPreferences(
         "context",
         "scenario",
         0,
@@ -135,7 +135,7 @@ def test_a_path_that_ended_stands_at_its_end():
 
 def test_provenance_survives_json():
     (one,) = simulate([CONTEXT], TwoCandidates(), Listener(), settings=TWO)
-    assert SimulatedContext.from_json(json.loads(json.dumps(one.to_json()))) == one
+    assert SimulatedPreferences.from_json(json.loads(json.dumps(one.to_json()))) == one
     assert one.candidates[1].seed == GOOD
     assert one.candidates[1].paths[0].attitudes == (5.0, 5.0)
     assert one.candidates[0].paths[0].seed == one.candidates[1].paths[0].seed
@@ -143,7 +143,7 @@ def test_provenance_survives_json():
 
 def test_contexts_are_where_a_persuader_speaks():
     record = load_corpus()[0]
-    found = contexts_of([record])
+    found = preference_contexts([record])
     turns = sum(turn.role == "persuader" for one in record.dialogues for turn in one.turns)
     assert len(found) == turns - 1  # the opening is one context for both dialogues
     assert all(not c.dialogue.turns or c.dialogue.turns[-1].role == "persuadee" for c in found)

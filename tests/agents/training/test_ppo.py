@@ -9,7 +9,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from agents.persuaders.prompted import PromptedPersuader
-from agents.training.policy import Policy, Turn, passages, sampling_copy
+from agents.training.policy import Policy, SampledTurn, group_by_prefix, sampling_copy
 from agents.training.ppo import PPO, collect, gae, ppo_loss, prepare
 from agents.training.ppo_settings import PPOSettings
 from persuade_env.dialogue import Dialogue
@@ -86,7 +86,7 @@ def toy():
     def tensor(scale=1.0):
         return torch.tensor(rng.normal(size=6) * scale, dtype=torch.float64)
 
-    turn = Turn(0, (1,), (2,) * 6, 0.0)
+    turn = SampledTurn(0, (1,), (2,) * 6, 0.0)
     turn.logprobs, turn.reference, turn.values = tensor() - 2, tensor() - 2, tensor()
     turn.advantages, turn.returns = tensor(), tensor()
     return turn, turn.logprobs + tensor(0.3), turn.values + tensor(0.3), tensor().abs()
@@ -165,7 +165,7 @@ def test_a_merged_copy_samples_as_the_policy_with_its_adapters_is_scored(tokeniz
     views = [persuader_view(Dialogue(scenario=one)) for one in WORLD]
     for reply in ppo.persuader.act(views, [1, 2, 3, 4]):
         said = reply.completion
-        turn = Turn(0, said.prompt_ids, said.token_ids, 0.0)
+        turn = SampledTurn(0, said.prompt_ids, said.token_ids, 0.0)
         scored = policy.score([turn])[0].tolist()
         assert scored == pytest.approx(said.logprobs, abs=close)
         assert scored != pytest.approx(policy.reference_logprobs([turn]).tolist(), abs=2 * close)
@@ -174,13 +174,13 @@ def test_a_merged_copy_samples_as_the_policy_with_its_adapters_is_scored(tokeniz
 def test_a_dialogues_turns_are_read_at_once_where_one_goes_on_from_the_other(tokenizer):
     ppo = trainer(tokenizer)
     _, turns = collect(ppo.persuader, LikesTea(), WORLD, [1, 2, 3, 4], ppo.reward, 2)
-    whole = passages(turns)
+    whole = group_by_prefix(turns)
     assert sorted(map(len, whole))[-1] == 2
     pair = next(one for one in whole if len(one) == 2)
     # As if its first turn had been told otherwise in the history of the second.
     ids = pair[1].prompt_ids
     pair[1].prompt_ids = (ids[0], 5, *ids[2:])
-    found = passages(turns)
+    found = group_by_prefix(turns)
     assert len(found) == len(whole) + 1
     assert sum(one[0] is pair[0] or one[0] is pair[1] for one in found) == 2
     for passage in found:

@@ -6,8 +6,8 @@ import experiments.benchmark.turns as turn_level
 from experiments.benchmark.turns import (
     TurnRow,
     TurnSettings,
+    history_points,
     judged_pair,
-    places_of,
     respond,
     run_turns,
     turns_table,
@@ -21,7 +21,7 @@ from tests.helpers import FAILURE, ScriptedPersuader, ScriptedUser, felt
 from user_models.rule_based import ConcernsUser
 
 RECORDS = load_corpus("validation")[:8]
-PLACES = places_of(RECORDS, 2)
+PLACES = history_points(RECORDS, 2)
 
 
 class Recites:
@@ -75,10 +75,10 @@ def test_places_are_spread_over_the_competent_dialogues():
     assert len({place.id for place in PLACES}) == len(PLACES)
     for place in PLACES:
         assert not place.history.turns or place.history.turns[-1].role == "persuadee"
-    every = places_of(RECORDS, 99)
+    every = history_points(RECORDS, 99)
     assert len(every) == sum(t.role == "persuader" for d in competent for t in d.turns)
     with pytest.raises(RunError, match="recorded dialogues"):
-        places_of([one.model_copy(update={"dialogues": ()}) for one in RECORDS], 2)
+        history_points([one.model_copy(update={"dialogues": ()}) for one in RECORDS], 2)
 
 
 def test_the_reference_ties_with_itself(tmp_path):

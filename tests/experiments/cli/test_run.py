@@ -112,24 +112,24 @@ def test_ctrl_c_is_one_clear_line(tmp_path):
 def test_the_report_is_one_file_that_escapes_what_was_said(undisturbed, tmp_path):
     import shutil
 
-    from experiments.reporting.html_report import write_report
+    from experiments.reporting.html_report import write_measures
 
     folder = tmp_path / "copy"
     shutil.copytree(undisturbed[0], folder)
     for path in (folder / "benchmark" / "episodes").glob("*.jsonl"):
         path.write_text(path.read_text().replace('"response": "', '"response": "<script>x'))
-    write_report(folder, tmp_path / "report.html")
+    write_measures(folder, tmp_path / "report.html")
     html = (tmp_path / "report.html").read_text()
     assert "<script" not in html
     assert "&lt;script&gt;x" in html
     assert "http://" not in html.replace("http://www.w3.org", "")
     assert html.count("data:image/svg+xml") == 4
-    card = read_measures(folder / "fidelity")
-    assert {"controls", "dose", "mirror", "attacks"} <= {one.test for one in card}
-    assert f"{sum(one.passed is False for one in card)} of" in html
-    assert html.count('class="missed"') == sum(one.passed is False for one in card)
+    report = read_measures(folder / "fidelity")
+    assert {"controls", "dose", "mirror", "attacks"} <= {one.test for one in report}
+    assert f"{sum(one.passed is False for one in report)} of" in html
+    assert html.count('class="missed"') == sum(one.passed is False for one in report)
     with pytest.raises(RunError, match="no benchmark yet"):
-        write_report(tmp_path, tmp_path / "none.html")
+        write_measures(tmp_path, tmp_path / "none.html")
 
 
 def read_wandb(path: Path):

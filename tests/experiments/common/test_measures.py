@@ -3,7 +3,14 @@ import math
 import pytest
 
 from experiments.common.bootstrap import Estimate
-from experiments.common.measures import CARD, Beside, Measure, card_table, read_measures, write_card
+from experiments.common.measures import (
+    MEASURES_FILE,
+    Measure,
+    ReferenceReport,
+    measures_table,
+    read_measures,
+    write_measures,
+)
 from experiments.common.storage import write_json
 from persuade_env.errors import RunError
 
@@ -14,7 +21,7 @@ def test_a_card_is_read_back_as_it_was_written(tmp_path):
         Measure("traits", "trait over seed", Estimate(0.1, math.nan, math.nan), 20, "at most 0.05"),
     ]
     assert read_measures(tmp_path) == []
-    write_card(measures, tmp_path, {"user_model": "learned"})
+    write_measures(measures, tmp_path, {"user_model": "learned"})
     first, second = read_measures(tmp_path)
     assert first == measures[0]
     assert second.estimate.value == 0.1
@@ -23,7 +30,7 @@ def test_a_card_is_read_back_as_it_was_written(tmp_path):
 
 
 def test_a_folder_that_says_why_it_has_no_card_has_no_measures(tmp_path):
-    write_json(tmp_path / CARD, {"measures": [], "why": "no persona"})
+    write_json(tmp_path / MEASURES_FILE, {"measures": [], "why": "no persona"})
     assert read_measures(tmp_path) == []
 
 
@@ -33,17 +40,17 @@ def test_another_card_stands_beside_and_what_it_lacks_is_left_empty(tmp_path):
 
     asked = {"scenarios": "test", "limit": 12, "seed": 0}
     theirs = [one("F1", 0.25), one("more", 3.0)]
-    write_card(theirs, tmp_path / "a", {"user_model": "prompted", **asked})
-    beside = Beside.read(tmp_path / "a", asked)
+    write_measures(theirs, tmp_path / "a", {"user_model": "prompted", **asked})
+    reference = ReferenceReport.read(tmp_path / "a", asked)
     own = [one("F1", 0.5), one("other", 7.0)]
-    write_card(own, tmp_path / "b", {"user_model": "learned"}, beside=beside)
+    write_measures(own, tmp_path / "b", {"user_model": "learned"}, reference=reference)
     head, _, first, second = (tmp_path / "b" / "card.md").read_text().splitlines()
     assert head == "| test | measure | value | prompted | n | bar |  |"
     cells = [cell.strip() for cell in first.split("|")]
     assert cells[2:5] == ["F1", str(own[0].estimate), str(Estimate(0.25, -0.75, 1.25))]
     assert [cell.strip() for cell in second.split("|")][4] == ""
-    assert len(card_table(own, "learned", beside).columns) == 7
+    assert len(measures_table(own, "learned", reference).columns) == 7
     with pytest.raises(RunError, match="no card in"):
-        Beside.read(tmp_path / "c", asked)
+        ReferenceReport.read(tmp_path / "c", asked)
     with pytest.raises(RunError, match=r"'limit': 12.*'limit': 41"):
-        Beside.read(tmp_path / "a", {**asked, "limit": 41})
+        ReferenceReport.read(tmp_path / "a", {**asked, "limit": 41})

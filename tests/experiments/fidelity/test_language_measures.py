@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from experiments.common.measures import write_card
+from experiments.common.measures import write_measures
 from experiments.fidelity.language_measures import (
     jensen_shannon,
     likelihood_measures,
@@ -28,7 +28,7 @@ from experiments.fidelity.probes.likelihood import (
     fit_copy_last,
     unigram_likelihood,
 )
-from experiments.fidelity.probes.replay import Followed
+from experiments.fidelity.probes.replay import ReplayedDialogue
 from persuade_env.dialogue import (
     Decision,
     PersuadeeTurn,
@@ -140,7 +140,7 @@ def test_the_noise_floor_holds_another_sample_of_the_same_kind_and_no_other_kind
     assert jensen_shannon(here.sum(axis=0), other.sum(axis=0)) > 2 * floor.high
 
 
-def follow(attitude_of, n: int = 200) -> list[Followed]:
+def follow(attitude_of, n: int = 200) -> list[ReplayedDialogue]:
     rng = np.random.default_rng(3)
     found = []
     for place in range(n):
@@ -148,7 +148,7 @@ def follow(attitude_of, n: int = 200) -> list[Followed]:
         attitude = attitude_of(did, rng)
         decision = Decision.ACCEPT if attitude >= 5.5 else Decision.CONTINUE
         words = "I will give" if did else "I keep mine"
-        found.append(Followed(f"p-{place}", did, 4.0, attitude, decision, words))
+        found.append(ReplayedDialogue(f"p-{place}", did, 4.0, attitude, decision, words))
     return found
 
 
@@ -251,7 +251,7 @@ def test_outcomes_are_measured_along_real_dialogues_and_written(tmp_path):
     assert ("turns, PersuasionForGood", "steps: JS distance") not in known
     assert {"turns", "turns, PersuasionForGood", "outcomes"} == set(told)
 
-    write_card(
+    write_measures(
         found.measures,
         tmp_path,
         {"user_model": "hearing"},
@@ -286,15 +286,14 @@ def test_the_ratio_to_the_untuned_model_and_its_bar():
     with pytest.raises(RunError, match="no scenario"):
         perplexity_ratio(known(3), known(12, "other"))
     for ours, passes in ((3, True), (6, False)):
-        yardsticks = {"untuned": known(12), "unigram": known(90), "copy-last": known(80)}
+        baselines = {"untuned": known(12), "unigram": known(90), "copy-last": known(80)}
         found = {
-            one.measure: one
-            for one in likelihood_measures(known(ours), yardsticks, "likelihood", 0)
+            one.measure: one for one in likelihood_measures(known(ours), baselines, "likelihood", 0)
         }
         assert found["perplexity over the untuned model's"].passed is passes
         assert found["perplexity, user"].estimate.value == pytest.approx(ours)
         assert found["perplexity, copy-last"].estimate.value == pytest.approx(80)
-    elsewhere = likelihood_measures(known(6), yardsticks, "likelihood, CToMPersu", 0)
+    elsewhere = likelihood_measures(known(6), baselines, "likelihood, CToMPersu", 0)
     assert all(one.passed is None for one in elsewhere)
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from experiments.common.bootstrap import clustered_statistic
-from experiments.common.measures import card_table, markdown_card, write_card
+from experiments.common.measures import measures_markdown, measures_table, write_measures
 from experiments.fidelity.attitude_measures import ATTACKED, SAME, _noise
 from experiments.fidelity.probes.injection import AppendedText
-from experiments.fidelity.report import fidelity_card
+from experiments.fidelity.report import fidelity_report
 from persuade_env.dialogue import Decision, PersuadeeTurn
 from persuade_env.errors import RunError, UserModelError
 from persuade_env.protocols import UserReply
@@ -97,13 +97,13 @@ class Broken(Scripted):
         return UserReply(error=UserModelError("no answer"))
 
 
-def card(user_model):
-    return {(one.test, one.measure): one for one in fidelity_card(user_model, RECORDS, seed=1)}
+def report(user_model):
+    return {(one.test, one.measure): one for one in fidelity_report(user_model, RECORDS, seed=1)}
 
 
 @pytest.fixture(scope="module")
 def sound():
-    return card(ConcernsUser())
+    return report(ConcernsUser())
 
 
 def failed(measures, test):
@@ -131,7 +131,7 @@ def test_who_is_paid_for_nothing_but_nonsense_does_not_pass_for_it():
             known = {t.response for record in RECORDS for d in record.dialogues for t in d.turns}
             return dialogue.attitude + (-0.2 if dialogue.turns[-1].response in known else 0.4)
 
-    share = card(Contrary())["controls", f"{PERMUTED}: {SHARE}"]
+    share = report(Contrary())["controls", f"{PERMUTED}: {SHARE}"]
     assert share.estimate.value < 0
     assert share.passed is False
 
@@ -139,7 +139,7 @@ def test_who_is_paid_for_nothing_but_nonsense_does_not_pass_for_it():
 def test_fluent_nonsense_is_tried_where_it_is_known():
     found = [
         one
-        for one in fidelity_card(Gullible(), load_corpus("test")[:4], seed=1)
+        for one in fidelity_report(Gullible(), load_corpus("test")[:4], seed=1)
         if one.measure == f"fluent nonsense: {SHARE}"
     ]
     assert [one.passed for one in found] == [False]
@@ -156,7 +156,7 @@ def test_the_doses_are_ordered(sound):
 
 
 def test_a_user_who_likes_everybody_fails_every_control():
-    gullible = card(Gullible())
+    gullible = report(Gullible())
     assert len(failed(gullible, "controls")) == 9
     assert len(failed(gullible, "dose")) == 3
     assert len(failed(gullible, "mirror")) == 2
@@ -169,7 +169,7 @@ def test_a_user_who_likes_everybody_fails_every_control():
 
 
 def test_a_user_who_obeys_a_forged_state_is_found_out(sound):
-    obedient = card(Obedient())
+    obedient = report(Obedient())
     over = obedient["attacks", "attacks that move more than noise"]
     assert over.passed is False
     assert 15 <= over.estimate.value <= 40
@@ -177,13 +177,13 @@ def test_a_user_who_obeys_a_forged_state_is_found_out(sound):
 
 
 def test_a_trait_that_decides_is_found_out():
-    credulous = card(Credulous())
+    credulous = report(Credulous())
     assert credulous["traits", "worst trait over seed"].passed is False
     assert credulous["traits", "outcomes changed by another seed"].estimate.value < 0.3
 
 
 def test_a_parser_that_breaks_is_found_out():
-    fragile = card(Fragile())
+    fragile = report(Fragile())
     lost = fragile["attacks", "attacks without a reply"]
     assert lost.passed is False
     assert lost.estimate.value == 2 * ATTACKED
@@ -210,14 +210,14 @@ def test_probes_of_the_mind_keep_to_their_limit():
         def count(test, number, name=name):
             asked[name] += number if test == "controls" else 0
 
-        found = fidelity_card(ConcernsUser(), RECORDS, limit=limit, progress=count)
+        found = fidelity_report(ConcernsUser(), RECORDS, limit=limit, progress=count)
         (gain,) = (one for one in found if one.measure == "gain of competent turns")
         assert gain.n == limit
     assert asked["two"] < asked["all"] / 3
 
 
 def test_a_user_who_remembers_is_perfect_on_recorded_turns():
-    perfect = card(Remembering())
+    perfect = report(Remembering())
     assert perfect["recorded", "correlation of steps"].estimate.value == pytest.approx(1.0)
     assert perfect["ends", "F1 of end turn and kind"].estimate.value == pytest.approx(1.0)
     assert perfect["ends", "refuse: simulated over recorded"].estimate.value == pytest.approx(1.0)
@@ -227,25 +227,25 @@ def test_a_user_who_remembers_is_perfect_on_recorded_turns():
 
 def test_a_user_who_never_answers_is_an_error():
     with pytest.raises(RunError, match="failed at"):
-        card(Broken())
+        report(Broken())
 
 
 def test_scenarios_without_personas_are_refused():
     bare = [record.model_copy(update={"persona": None}) for record in RECORDS]
     with pytest.raises(RunError, match="0 of 9 have them"):
-        fidelity_card(ConcernsUser(), bare)
+        fidelity_report(ConcernsUser(), bare)
 
 
 def test_the_card_is_written_and_shown(sound, tmp_path):
     measures = list(sound.values())
-    write_card(measures, tmp_path, {"user_model": "concerns"})
+    write_measures(measures, tmp_path, {"user_model": "concerns"})
     written = json.loads((tmp_path / "card.json").read_text())
     assert len(written["measures"]) == len(measures)
     assert (tmp_path / "card.png").stat().st_size > 5000
-    text = markdown_card(measures)
+    text = measures_markdown(measures)
     assert text == (tmp_path / "card.md").read_text()
     assert len(text.splitlines()) == len(measures) + 2
-    assert card_table(measures, "x").row_count == len(measures)
+    assert measures_table(measures, "x").row_count == len(measures)
 
 
 def test_a_clustered_statistic_covers_the_truth():

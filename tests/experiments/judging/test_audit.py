@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from experiments.cli.main import app
-from experiments.common.measures import card_table, write_card
+from experiments.common.measures import measures_table, write_measures
 from experiments.judging.audit import PLOTTED, audit, judge_card, padded
 from experiments.judging.ground_truth import COMPARED, known_pairs
 from persuade_env.dialogue import Dialogue
@@ -79,7 +79,7 @@ class Hesitant(AttitudeJudge):
         ]
 
 
-def card(judge, **more):
+def report(judge, **more):
     return {(one.test, one.measure): one for one in judge_card(judge, RECORDS, seed=1, **more)}
 
 
@@ -94,27 +94,27 @@ def learned(tmp_path_factory):
 
 
 def test_a_judge_that_knows_the_truth_passes():
-    found = card(AttitudeJudge())
+    found = report(AttitudeJudge())
     assert missed(found) == set()
     assert found["order", "same verdict in both orders"].estimate.value == 1
     assert all(one.estimate.value == 1 for (test, _), one in found.items() if test == "concerns")
 
 
 def test_a_judge_that_always_says_first_fails_the_order():
-    found = card(First())
+    found = report(First())
     assert found["order", "same verdict in both orders"].estimate.value == 0
     assert "order" in missed(found)
     assert "accuracy" in missed(found)  # both orders asked, it prefers nothing
 
 
 def test_a_judge_that_loves_length_fails_the_padding_and_the_length_match():
-    found = card(LikesLength())
+    found = report(LikesLength())
     assert found["padding", "wins by one empty sentence a turn"].estimate.value == 1
     assert {"padding", "length"} <= missed(found)
 
 
 def test_a_judge_that_loves_brevity_is_right_only_where_that_is_right():
-    found = card(LikesBrevity())
+    found = report(LikesBrevity())
     # The corpus' poor persuaders talk more: without a length match this judge would look good.
     assert found["accuracy", "competent over poor"].passed
     assert found["length", "right where padding gives the poor one fewer"].estimate.value == 0
@@ -122,19 +122,19 @@ def test_a_judge_that_loves_brevity_is_right_only_where_that_is_right():
 
 
 def test_a_coin_fails_the_flips():
-    found = card(Coin(), repeats=[Coin(1), Coin(2)])
+    found = report(Coin(), repeats=[Coin(1), Coin(2)])
     assert 0.3 < found["repeat", "other verdict when asked again"].estimate.value < 0.7
     assert {"repeat", "order"} <= missed(found)
     # The same judge asked again, where no repeats are given: the coin has no memory either.
-    assert "repeat" in missed(card(Coin()))
+    assert "repeat" in missed(report(Coin()))
 
 
 def test_a_contrary_judge_fails_wherever_the_truth_is_known():
-    assert {"accuracy", "concerns"} <= missed(card(Contrary()))
+    assert {"accuracy", "concerns"} <= missed(report(Contrary()))
 
 
 def test_failures_are_counted_and_left_out():
-    found = card(Hesitant())
+    found = report(Hesitant())
     assert found["failures", "verdicts without a winner"].estimate.value > 0
     assert found["accuracy", "competent over poor"].estimate.value == 1
     with pytest.raises(RunError, match="failed at all"):
@@ -178,12 +178,12 @@ def test_the_learned_judge_passes_its_audit_and_leaves_its_weights(learned):
 
 def test_the_card_is_written(learned, tmp_path):
     measures, _ = learned
-    write_card(measures, tmp_path, {"judge": "learned"}, plotted=PLOTTED, axis="share")
+    write_measures(measures, tmp_path, {"judge": "learned"}, plotted=PLOTTED, axis="share")
     stored = json.loads((tmp_path / "card.json").read_text())
     assert stored["judge"] == "learned"
     assert len(stored["measures"]) == len(measures)
     assert (tmp_path / "card.png").stat().st_size > 5000
-    assert card_table(measures, "card").row_count == len(measures)
+    assert measures_table(measures, "card").row_count == len(measures)
 
 
 def test_the_learned_judge_is_not_audited_on_what_it_was_fitted_to(tmp_path):
@@ -193,13 +193,13 @@ def test_the_learned_judge_is_not_audited_on_what_it_was_fitted_to(tmp_path):
 
 def test_the_commands(tmp_path):
     run = CliRunner().invoke
-    cards = tmp_path / "cards"
-    audit = ["audit-judge", "--judge", "attitude", "--limit", "5", "--out", str(cards)]
+    reports = tmp_path / "cards"
+    audit = ["audit-judge", "--judge", "attitude", "--limit", "5", "--out", str(reports)]
     done = run(app, audit)
     assert done.exit_code == 0, done.output
-    card = json.loads((cards / "attitude" / "card.json").read_text())
-    assert (card["judge"], card["limit"]) == ("attitude", 5)
-    competent = next(one for one in card["measures"] if one["measure"] == "competent over poor")
+    report = json.loads((reports / "attitude" / "card.json").read_text())
+    assert (report["judge"], report["limit"]) == ("attitude", 5)
+    competent = next(one for one in report["measures"] if one["measure"] == "competent over poor")
     assert competent["n"] == 5
     turns = ["benchmark", "--protocol", "turns", "--judge", "learned", "--agents", "naive"]
     for _ in range(2):  # the second time it is there already

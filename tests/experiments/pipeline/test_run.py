@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from experiments.cli.options import run_folder, run_settings
-from experiments.common.resolve import agent_in, user_digests, user_model_in
+from experiments.common.resolve import resolve_agent_spec, resolve_user_spec, user_digests
 from experiments.pipeline.data import RunData, left_out_domains
 from experiments.pipeline.run import STAGES, run_stages, stages_of
 from persuade_env.errors import RunError, ScenarioError
@@ -48,11 +48,11 @@ def test_too_few_scenarios_are_refused_with_their_number(tmp_path):
 
 def test_runs_of_other_settings_go_to_other_folders():
     named = {
-        run_folder(Path(), preset, seed, scenarios, against)
+        run_folder(Path(), preset, seed, scenarios, train_user)
         for preset in ("default", "smoke")
         for seed in (0, 1)
         for scenarios in (None, Path("a/mine.jsonl"))
-        for against in ("learned", "learned+concerns@0.25")
+        for train_user in ("learned", "learned+concerns@0.25")
     }
     assert len(named) == 16
     assert {path.parent for path in named} == {Path("runs")}
@@ -65,17 +65,20 @@ def test_runs_of_other_settings_go_to_other_folders():
 def test_short_names_mean_the_models_of_a_run(tmp_path):
     here = f"learned={tmp_path / 'user-model'}"
     there = f"learned={tmp_path / 'held-out'}"
-    assert user_model_in(tmp_path, "learned") == here
-    assert user_model_in(tmp_path, "concerns") == "concerns"
-    both = user_model_in(tmp_path, "learned+held-out+concerns@0.25")
+    assert resolve_user_spec(tmp_path, "learned") == here
+    assert resolve_user_spec(tmp_path, "concerns") == "concerns"
+    both = resolve_user_spec(tmp_path, "learned+held-out+concerns@0.25")
     assert both == f"population={here}+{there}+concerns@0.25"
-    assert user_model_in(tmp_path, "population=concerns+prompted") == "population=concerns+prompted"
+    assert (
+        resolve_user_spec(tmp_path, "population=concerns+prompted")
+        == "population=concerns+prompted"
+    )
     # In such a folder's specs nobody could tell the marks from the path.
     for root in (Path("runs/a+b"), Path("runs/a@b")):
         with pytest.raises(RunError, match="without \\+ or @"):
-            user_model_in(root, "learned+concerns")
+            resolve_user_spec(root, "learned+concerns")
         with pytest.raises(RunError, match="without \\+ or @"):
-            agent_in(root, "best-of-4")
+            resolve_agent_spec(root, "best-of-4")
 
 
 def test_what_agents_learn_from_is_part_of_what_they_were_made_from(tmp_path):
@@ -106,5 +109,5 @@ def test_a_run_trains_the_users_that_it_plays_or_learns_from_and_no_others():
     default, full = (run_settings(name, 0, None) for name in ("default", "full"))
     assert run_stages(full) == list(STAGES)
     assert "held-out" not in run_stages(default)
-    assert "held-out" in run_stages(replace(default, against="learned+held-out@0.25"))
-    assert "unseen" in run_stages(replace(default, against="unseen"))
+    assert "held-out" in run_stages(replace(default, train_user="learned+held-out@0.25"))
+    assert "unseen" in run_stages(replace(default, train_user="unseen"))

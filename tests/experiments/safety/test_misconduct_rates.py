@@ -132,7 +132,7 @@ def test_a_folder_without_a_benchmark_is_one_clear_line(tmp_path, monkeypatch, c
 
 def test_the_report_shows_the_rates_and_escapes_names(benchmark, tmp_path):
     from experiments.common.storage import write_json
-    from experiments.reporting.html_report import write_report
+    from experiments.reporting.html_report import write_measures
 
     root = tmp_path / "run"
     (root / "prepare").mkdir(parents=True)
@@ -149,7 +149,7 @@ def test_the_report_shows_the_rates_and_escapes_names(benchmark, tmp_path):
     rows = json.loads((root / "benchmark" / "results.json").read_text())
     rows[1]["agent"] = "<b>rude<i>"
     write_json(root / "benchmark" / "results.json", rows)
-    write_report(root, tmp_path / "report.html")
+    write_measures(root, tmp_path / "report.html")
     html = (tmp_path / "report.html").read_text()
     section = html[html.index("<h2>Conduct</h2>") :]
     assert "&lt;b&gt;rude&lt;i&gt;</td><td>8</td>" in section

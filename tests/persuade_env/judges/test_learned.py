@@ -7,7 +7,7 @@ import pytest
 
 from agents.persuaders.scripted import CONTROLS
 from experiments.judging.audit import padded
-from experiments.judging.ground_truth import Reciter
+from experiments.judging.ground_truth import ScriptedReplayPersuader
 from persuade_env.dialogue import Decision, Dialogue, PersuadeeTurn, PersuaderTurn
 from persuade_env.episode import rollout
 from persuade_env.errors import JudgeError
@@ -68,7 +68,7 @@ def test_it_prefers_competent_persuaders_over_each_control(judge, control):
     seeds = list(range(len(scenarios)))
     competent, other = (
         rollout(persuader, ConcernsUser(), scenarios, seeds, max_turns=4)
-        for persuader in (Reciter(scripts), CONTROLS[control]())
+        for persuader in (ScriptedReplayPersuader(scripts), CONTROLS[control]())
     )
     pairs = [(a.dialogue, b.dialogue) for a, b in zip(competent, other, strict=True)]
     assert np.mean(scores(judge, pairs)) > 0.5  # three wins in four

@@ -7,8 +7,13 @@ import gymnasium as gym
 import pytest
 
 from persuade_env.dialogue import Decision, Dialogue, PersuadeeTurn, PersuaderTurn, Scenario
-from persuade_env.safety.checkable_facts import follows, new_names, numbers
-from persuade_env.safety.misconduct import MEANING, Misconduct, conduct, conduct_by_turn
+from persuade_env.safety.checkable_facts import is_derivable, new_names, numbers
+from persuade_env.safety.misconduct import (
+    DESCRIPTIONS,
+    Misconduct,
+    detect_misconduct,
+    detect_misconduct_by_turn,
+)
 from tests.helpers import ScriptedUser, felt, scenario
 
 SHED = Scenario(
@@ -30,7 +35,7 @@ def after(said: str, *earlier: str, of: Scenario = SHED):
     """The kinds in `said`, after earlier turns of which the persuadee's is the last."""
     roles = [PersuadeeTurn, PersuaderTurn]
     turns = [roles[n % 2](response=text) for n, text in enumerate(reversed(earlier))][::-1]
-    return conduct(Dialogue(scenario=of, turns=(*turns, PersuaderTurn(response=said))))
+    return detect_misconduct(Dialogue(scenario=of, turns=(*turns, PersuaderTurn(response=said))))
 
 
 @pytest.mark.parametrize(
@@ -118,17 +123,17 @@ def test_the_turn_that_is_looked_at_is_the_persuaders_last():
             PersuadeeTurn(response="Nothing.", decision=Decision.ACCEPT),
         ),
     )
-    assert conduct(dialogue) == frozenset()
-    assert conduct_by_turn(dialogue) == ({Misconduct.FLATTERY}, frozenset())
-    assert conduct(Dialogue(scenario=SHED)) == frozenset()
+    assert detect_misconduct(dialogue) == frozenset()
+    assert detect_misconduct_by_turn(dialogue) == ({Misconduct.FLATTERY}, frozenset())
+    assert detect_misconduct(Dialogue(scenario=SHED)) == frozenset()
 
 
 def test_the_answer_to_a_turn_and_a_private_analysis_change_nothing():
     said = PersuaderTurn(analysis="Threaten him: or else!", response="Shall we look at the form?")
     dialogue = Dialogue(scenario=SHED, turns=(said,))
-    assert conduct(dialogue) == frozenset()
+    assert detect_misconduct(dialogue) == frozenset()
     answered = dialogue.extended(PersuadeeTurn(response="No! Stop it!", decision=Decision.REFUSE))
-    assert conduct(answered) == frozenset()
+    assert detect_misconduct(answered) == frozenset()
 
 
 def test_curly_quotation_marks_make_no_difference():
@@ -136,7 +141,7 @@ def test_curly_quotation_marks_make_no_difference():
 
 
 def test_every_kind_has_its_sentence():
-    assert set(MEANING) == set(Misconduct)
+    assert set(DESCRIPTIONS) == set(Misconduct)
 
 
 @pytest.mark.parametrize(
@@ -155,10 +160,10 @@ def test_numbers_in_words_and_digits(text, values):
 
 
 def test_a_number_follows_if_it_is_reckoned_from_held_ones():
-    assert follows(6, {40, 34})
-    assert follows(240, {20})  # a year of months
-    assert follows(4000, {3980})  # rounded
-    assert not follows(7, {40, 34})
+    assert is_derivable(6, {40, 34})
+    assert is_derivable(240, {20})  # a year of months
+    assert is_derivable(4000, {3980})  # rounded
+    assert not is_derivable(7, {40, 34})
 
 
 def test_a_name_is_new_unless_it_is_known_or_begins_a_sentence():
@@ -189,10 +194,11 @@ def test_it_is_off_unless_asked_for():
 
 def test_it_needs_no_model():
     code = (
-        "import sys; from persuade_env.safety.misconduct import conduct; "
+        "import sys; from persuade_env.safety.misconduct import detect_misconduct; "
         "from persuade_env.dialogue import *; "
         "s = Scenario(id='a', domain='d', background='b', persuader='p', persuadee='q', goal='g'); "
-        "print(*conduct(Dialogue(scenario=s, turns=(PersuaderTurn(response='Now or never.'),)))); "
+        "said = PersuaderTurn(response='Now or never.'); "
+        "print(*detect_misconduct(Dialogue(scenario=s, turns=(said,)))); "
         "print(*sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -17,16 +17,20 @@ from user_models.learned.attitude_model import (
     FEATURES,
     FILE,
     LARGEST_STEP,
-    PULLS,
-    Mind,
-    Senses,
+    STANCE_FEATURES,
+    AttitudeModel,
+    TextEncoders,
     end_shares,
     features,
-    read_mind,
+    read_attitude_model,
 )
-from user_models.learned.semantic_embedding import Common, Meaning
-from user_models.learned.training.attitude_model import MindSettings, fit_mind, stretch_to
-from user_models.learned.training.decision_model import surer
+from user_models.learned.semantic_embedding import CommonComponents, SemanticEmbedder
+from user_models.learned.training.attitude_model import (
+    AttitudeModelSettings,
+    fit_attitude_model,
+    match_variance,
+)
+from user_models.learned.training.decision_model import scale_odds
 
 EMBED = Embedder()
 
@@ -37,15 +41,15 @@ def unseen():
 
 
 @pytest.fixture(scope="module")
-def said(mind, ear):
-    senses = mind.senses(EMBED, ear)
-    return lambda dialogue: features(dialogue, senses)
+def said(attitude_model, encoder):
+    text_encoders = attitude_model.text_encoders(EMBED, encoder)
+    return lambda dialogue: features(dialogue, text_encoders)
 
 
 @pytest.fixture(scope="module")
-def step(mind, ear, said):
+def step(attitude_model, encoder, said):
     def one_step(dialogue):
-        return float(mind.step(said(dialogue)[None], ear([dialogue]))[0])
+        return float(attitude_model.step(said(dialogue)[None], encoder([dialogue]))[0])
 
     return one_step
 
@@ -121,7 +125,7 @@ def test_stubbornness_damps_a_good_reason(step, unseen):
     assert moved(1.0) < moved(0.5) < moved(0.0)
 
 
-def test_it_hears_what_is_said_and_nothing_else(mind, ear, said, step):
+def test_it_hears_what_is_said_and_nothing_else(attitude_model, encoder, said, step):
     plain = Dialogue(scenario=scenario()).extended(PersuaderTurn(response="I'll lend you a tent."))
     loaded = Dialogue(scenario=scenario()).extended(
         PersuaderTurn(analysis="he has no tent", strategy="gift", response="I'll lend you a tent.")
@@ -129,7 +133,7 @@ def test_it_hears_what_is_said_and_nothing_else(mind, ear, said, step):
     assert np.array_equal(said(plain), said(loaded))
     felt_before = [after_attitude(attitude) for attitude in (2.0, 5.0)]
     assert step(felt_before[0]) == step(felt_before[1])
-    (low, _), (high, _) = mind.hear(felt_before, [0, 0], EMBED, ear)
+    (low, _), (high, _) = attitude_model.predict(felt_before, [0, 0], EMBED, encoder)
     assert high - low == pytest.approx(3.0)
 
 
@@ -138,10 +142,10 @@ def after_attitude(attitude):
     return Dialogue(scenario=scenario(), turns=(*turns, PersuaderTurn(response="It has a roof.")))
 
 
-def test_nobody_ends_where_the_corpus_never_does(mind):
+def test_nobody_ends_where_the_corpus_never_does(attitude_model):
     for attitude in np.arange(1, 7.01, 0.25):
         for change in (-1.0, 0.0, 1.0):
-            shares = mind.end_probabilities(float(attitude), change, 0.5, 4)
+            shares = attitude_model.end_probabilities(float(attitude), change, 0.5, 4)
             assert sum(shares.values()) == pytest.approx(1.0)
             assert min(shares.values()) >= 0
             if attitude < 5.5:
@@ -149,29 +153,35 @@ def test_nobody_ends_where_the_corpus_never_does(mind):
             if attitude > 3:
                 assert shares[Decision.REFUSE] == 0
     # Corpus dialogues seldom end before the fourth exchange, and that is learned too.
-    agrees = [mind.end_probabilities(6.5, 0.5, 0.5, n)[Decision.ACCEPT] for n in (3, 4, 5)]
+    agrees = [
+        attitude_model.end_probabilities(6.5, 0.5, 0.5, n)[Decision.ACCEPT] for n in (3, 4, 5)
+    ]
     assert agrees[0] < agrees[1] < agrees[2]
     assert agrees[2] > 0.5
-    walks = [mind.end_probabilities(a, -0.5, 0.5, 3)[Decision.REFUSE] for a in (3.0, 2.0, 1.0)]
+    walks = [
+        attitude_model.end_probabilities(a, -0.5, 0.5, 3)[Decision.REFUSE] for a in (3.0, 2.0, 1.0)
+    ]
     assert walks[0] < walks[1] < walks[2]
 
 
-def test_a_step_is_bounded_whatever_the_features(mind):
+def test_a_step_is_bounded_whatever_the_features(attitude_model):
     wild = np.full((2, len(FEATURES)), [[100.0], [-100.0]])
-    still = np.zeros((2, len(mind.hearing_weights)))
-    assert set(np.abs(mind.step(wild, still))) == {LARGEST_STEP}
+    still = np.zeros((2, len(attitude_model.reaction_weights)))
+    assert set(np.abs(attitude_model.step(wild, still))) == {LARGEST_STEP}
 
 
-def test_a_step_is_the_same_to_the_bit_at_any_width(mind):
+def test_a_step_is_the_same_to_the_bit_at_any_width(attitude_model):
     rng = np.random.default_rng(0)
-    reasons = rng.normal(size=(64, len(FEATURES)))
-    heard = rng.normal(size=(64, len(mind.hearing_weights)))
-    together = mind.step(reasons, heard)
+    argument_strength = rng.normal(size=(64, len(FEATURES)))
+    heard = rng.normal(size=(64, len(attitude_model.reaction_weights)))
+    together = attitude_model.step(argument_strength, heard)
     for width in range(1, 64):
-        assert np.array_equal(mind.step(reasons[:width], heard[:width]), together[:width])
+        assert np.array_equal(
+            attitude_model.step(argument_strength[:width], heard[:width]), together[:width]
+        )
 
 
-def test_what_is_said_for_a_goal_is_said_against_its_negation(mind, said, unseen):
+def test_what_is_said_for_a_goal_is_said_against_its_negation(attitude_model, said, unseen):
     for record in unseen:
         for recorded in record.dialogues:
             told = record.dialogue(recorded, until=3)
@@ -179,45 +189,55 @@ def test_what_is_said_for_a_goal_is_said_against_its_negation(mind, said, unseen
             one, other = said(told), said(turned)
             np.testing.assert_allclose(one[:-1], -other[:-1], atol=1e-12)
             assert one[-1] == other[-1]
-            assert mind.argument.case(one[None])[0] == pytest.approx(
-                -mind.argument.case(other[None])[0]
+            assert attitude_model.argument.case(one[None])[0] == pytest.approx(
+                -attitude_model.argument.case(other[None])[0]
             )
     nothing = np.zeros((1, len(FEATURES)))
-    assert mind.argument.reasons(nothing)[0] == mind.argument.case(nothing)[0] == 0.0
+    assert (
+        attitude_model.argument.argument_strength(nothing)[0]
+        == attitude_model.argument.case(nothing)[0]
+        == 0.0
+    )
 
 
-def test_words_that_are_well_put_are_worth_nothing_without_a_case(mind, ear, said, unseen):
-    heard = ear([r.dialogue(d, until=3) for r in unseen for d in r.dialogues])
-    assert mind.argument.craft(heard).min() >= 0.0
-    assert mind.argument.craft(heard).max() > 0.2
+def test_words_that_are_well_put_are_worth_nothing_without_a_case(
+    attitude_model, encoder, said, unseen
+):
+    heard = encoder([r.dialogue(d, until=3) for r in unseen for d in r.dialogues])
+    assert attitude_model.argument.delivery(heard).min() >= 0.0
+    assert attitude_model.argument.delivery(heard).max() > 0.2
     features_of_nobody = np.zeros((len(heard), len(FEATURES)))
     features_of_nobody[:, -1] = 1.0
-    assert mind.step(features_of_nobody, heard).max() <= 0.0
+    assert attitude_model.step(features_of_nobody, heard).max() <= 0.0
 
 
-def test_a_case_is_made_turn_by_turn_and_a_copy_adds_nothing(mind, said, unseen):
+def test_a_case_is_made_turn_by_turn_and_a_copy_adds_nothing(attitude_model, said, unseen):
     for record in unseen[:5]:
         helps, hurts = record.persona.concerns[0].settled_by, record.persona.concerns[0].worsened_by
         well, badly = said(after(record, helps)), said(after(record, hurts))
-        assert mind.argument.case(well[None])[0] > 0 > mind.argument.case(badly[None])[0]
+        assert (
+            attitude_model.argument.case(well[None])[0]
+            > 0
+            > attitude_model.argument.case(badly[None])[0]
+        )
         names = ["case_by_words", "case_by_meaning"]
         at = [FEATURES.index(name) for name in names]
         both = said(after(record, helps, hurts))
         np.testing.assert_allclose(both[at], well[at] + badly[at], atol=1e-6)
         again = said(after(record, helps, helps))
-        assert mind.argument.case(again[None])[0] == pytest.approx(0.0, abs=1e-4)
+        assert attitude_model.argument.case(again[None])[0] == pytest.approx(0.0, abs=1e-4)
         np.testing.assert_allclose(again[at], well[at], atol=1e-4)
 
 
 def test_a_turn_is_heeded_as_far_as_it_is_sensible():
     deaf = Deaf()
-    meaning = Meaning(deaf.meaning, Common(mean=(0.0,), directions=()))
+    meaning = SemanticEmbedder(deaf.meaning, CommonComponents(mean=(0.0,), directions=()))
     first, second = "I'll lend you a tent.", "Our neighbour walks your dog."
     told = Dialogue(scenario=scenario()).extended(PersuaderTurn(response=first))
     told = told.extended(felt(3)).extended(PersuaderTurn(response=second))
 
     def read(**counts):
-        return features(told, Senses(EMBED, meaning, lambda text: counts[text.split()[0]]))
+        return features(told, TextEncoders(EMBED, meaning, lambda text: counts[text.split()[0]]))
 
     whole = read(**{"I'll": 1.0, "Our": 1.0})
     assert whole[FEATURES.index("case_by_words")] != 0.0
@@ -229,19 +249,21 @@ def test_a_turn_is_heeded_as_far_as_it_is_sensible():
     case = FEATURES.index("case_by_words")
     assert without_first[case] + without_second[case] == pytest.approx(whole[case])
     assert without_second[-1] == 0.0
-    np.testing.assert_array_equal(without_second[: len(PULLS)], 0.0)
-    np.testing.assert_array_equal(without_first[: len(PULLS)], whole[: len(PULLS)])
+    np.testing.assert_array_equal(without_second[: len(STANCE_FEATURES)], 0.0)
+    np.testing.assert_array_equal(
+        without_first[: len(STANCE_FEATURES)], whole[: len(STANCE_FEATURES)]
+    )
 
 
-def test_how_it_is_said_can_only_cost(mind, ear, unseen):
-    heard = ear([r.dialogue(d, until=1) for r in unseen for d in r.dialogues])
-    costs = mind.displeasure(heard)
+def test_how_it_is_said_can_only_cost(attitude_model, encoder, unseen):
+    heard = encoder([r.dialogue(d, until=1) for r in unseen for d in r.dialogues])
+    costs = attitude_model.negative_reaction(heard)
     assert costs.max() <= 0.0
     assert costs.min() < -0.1
     assert (costs == 0.0).mean() > 0.3
 
 
-def test_words_in_no_order_displease(mind, ear, unseen):
+def test_words_in_no_order_displease(attitude_model, encoder, unseen):
     rng = np.random.default_rng(3)
     said, scrambled = [], []
     for record in unseen:
@@ -249,21 +271,23 @@ def test_words_in_no_order_displease(mind, ear, unseen):
         words = " ".join(rng.permutation(first.turns[0].response.split()))
         said.append(first)
         scrambled.append(Dialogue(scenario=first.scenario).extended(PersuaderTurn(response=words)))
-    difference = mind.displeasure(ear(scrambled)) - mind.displeasure(ear(said))
+    difference = attitude_model.negative_reaction(
+        encoder(scrambled)
+    ) - attitude_model.negative_reaction(encoder(said))
     assert difference.mean() < -0.05
 
 
-def test_decisions_are_drawn_at_the_rate_that_is_meant(mind, ear, step, unseen):
+def test_decisions_are_drawn_at_the_rate_that_is_meant(attitude_model, encoder, step, unseen):
     dialogue = after(unseen[0], "Hurry up.", "You are wasting my time.")
     dialogue = Dialogue(
         scenario=dialogue.scenario,
         turns=(dialogue.turns[0], felt(1.5), dialogue.turns[2]),
     )
-    drawn = mind.hear([dialogue] * 500, list(range(500)), EMBED, ear)
+    drawn = attitude_model.predict([dialogue] * 500, list(range(500)), EMBED, encoder)
     attitude = drawn[0][0]
-    meant = mind.end_probabilities(attitude, step(dialogue), unseen[0].persona.stubbornness, 2)[
-        Decision.REFUSE
-    ]
+    meant = attitude_model.end_probabilities(
+        attitude, step(dialogue), unseen[0].persona.stubbornness, 2
+    )[Decision.REFUSE]
     found = np.mean([decision is Decision.REFUSE for _, decision in drawn])
     assert 0.02 < meant < 0.98
     assert found == pytest.approx(meant, abs=0.08)
@@ -271,12 +295,12 @@ def test_decisions_are_drawn_at_the_rate_that_is_meant(mind, ear, step, unseen):
 
 def test_known_weights_are_found_again():
     """Attitudes made by a known rule, in place of the recorded ones."""
-    truth = dict.fromkeys(PULLS, 0.0)
+    truth = dict.fromkeys(STANCE_FEATURES, 0.0)
     truth |= {"settles_over_worsens_by_words": 2.0, "settles_what_was_voiced_by_words": 1.0}
     weights = np.asarray(list(truth.values()))
     deaf = Deaf()
-    meaning = Meaning(deaf.meaning, Common(mean=(0.0,), directions=()))
-    senses = Senses(EMBED, meaning, lambda text: 1.0)
+    meaning = SemanticEmbedder(deaf.meaning, CommonComponents(mean=(0.0,), directions=()))
+    text_encoders = TextEncoders(EMBED, meaning, lambda text: 1.0)
     records = []
     for record in load_corpus("train"):
         dialogues = []
@@ -285,50 +309,52 @@ def test_known_weights_are_found_again():
             turns, attitude = list(recorded.turns), met.initial_attitude
             for place in range(1, len(turns), 2):
                 said = Dialogue.model_construct(scenario=met, turns=tuple(recorded.turns[:place]))
-                attitude += float(features(said, senses)[: len(PULLS)] @ weights)
+                attitude += float(features(said, text_encoders)[: len(STANCE_FEATURES)] @ weights)
                 turns[place] = turns[place].model_copy(update={"attitude": attitude})
             dialogues.append(recorded.model_copy(update={"turns": tuple(turns)}))
         records.append(record.model_copy(update={"dialogues": tuple(dialogues)}))
-    mind = fit_mind(records, 0, settings=MindSettings(fruitless_share=0.0), embed=EMBED, ear=Deaf())
-    assert mind.fit["step_correlation"] > 0.98
-    assert mind.fit["stretch"] == pytest.approx(1.0, abs=0.05)
+    attitude_model = fit_attitude_model(
+        records, 0, settings=AttitudeModelSettings(negative_share=0.0), embed=EMBED, encoder=Deaf()
+    )
+    assert attitude_model.fit["step_correlation"] > 0.98
+    assert attitude_model.fit["stretch"] == pytest.approx(1.0, abs=0.05)
 
 
-def test_a_mind_is_read_back_and_an_old_one_is_refused(mind, tmp_path):
-    assert read_mind(tmp_path) is None
+def test_a_mind_is_read_back_and_an_old_one_is_refused(attitude_model, tmp_path):
+    assert read_attitude_model(tmp_path) is None
     path = tmp_path / FILE
-    path.write_text(mind.model_dump_json())
-    assert read_mind(tmp_path) == mind
-    old = json.loads(mind.model_dump_json()) | {"features": ["charm"]}
+    path.write_text(attitude_model.model_dump_json())
+    assert read_attitude_model(tmp_path) == attitude_model
+    old = json.loads(attitude_model.model_dump_json()) | {"features": ["charm"]}
     path.write_text(json.dumps(old))
     with pytest.raises(UserModelError, match="train it again"):
-        read_mind(tmp_path)
+        read_attitude_model(tmp_path)
     path.write_text("{")
     with pytest.raises(UserModelError, match="cannot read"):
-        read_mind(tmp_path)
+        read_attitude_model(tmp_path)
 
 
 def test_two_scenarios_are_needed_and_a_missing_kind_of_ending_is_fine():
     records = load_corpus("train")
     with pytest.raises(UserModelError, match="at least two scenarios"):
-        fit_mind(records[:1], seed=0, embed=EMBED, ear=Deaf())
+        fit_attitude_model(records[:1], seed=0, embed=EMBED, encoder=Deaf())
     friendly = [r.model_copy(update={"dialogues": r.dialogues[:1]}) for r in records[:8]]
     friendly = [r for r in friendly if r.dialogues[0].turns[-1].decision is Decision.ACCEPT]
-    mind = fit_mind(friendly, seed=0, embed=EMBED, ear=Deaf())
-    assert isinstance(mind, Mind)
-    assert set(mind.ending_classes) == {"accept", "continue"}
-    assert mind.end_probabilities(1.0, -1.0, 0.5, 3)[Decision.REFUSE] == 0
+    attitude_model = fit_attitude_model(friendly, seed=0, embed=EMBED, encoder=Deaf())
+    assert isinstance(attitude_model, AttitudeModel)
+    assert set(attitude_model.ending_classes) == {"accept", "continue"}
+    assert attitude_model.end_probabilities(1.0, -1.0, 0.5, 3)[Decision.REFUSE] == 0
 
 
 def test_reasons_are_stretched_until_steps_spread_as_people_s_do():
     rng = np.random.default_rng(1)
-    reasons = rng.normal(0.1, 0.2, 400)
-    displeasure = np.minimum(0.0, rng.normal(-0.1, 0.3, 400) + 0.5 * reasons)
+    argument_strength = rng.normal(0.1, 0.2, 400)
+    negative_reaction = np.minimum(0.0, rng.normal(-0.1, 0.3, 400) + 0.5 * argument_strength)
     for spread in (0.6, 1.0):
-        stretch = stretch_to(spread, reasons, displeasure)
-        assert np.std(stretch * reasons + displeasure) == pytest.approx(spread)
-    assert stretch_to(0.01, reasons, displeasure) == 1.0
-    assert stretch_to(1.0, np.zeros(400), displeasure) == 1.0
+        stretch = match_variance(spread, argument_strength, negative_reaction)
+        assert np.std(stretch * argument_strength + negative_reaction) == pytest.approx(spread)
+    assert match_variance(0.01, argument_strength, negative_reaction) == 1.0
+    assert match_variance(1.0, np.zeros(400), negative_reaction) == 1.0
 
 
 def test_decisions_come_as_often_as_they_are_recorded_where_they_can():
@@ -337,9 +363,9 @@ def test_decisions_come_as_often_as_they_are_recorded_where_they_can():
     attitudes = rng.uniform(1, 7, 600)
     scores = np.column_stack([attitudes - 4, np.full(600, 3.0), 4 - attitudes])
     for name, kind, times in (("accept", 0, 60), ("refuse", 1, 20)):
-        more = surer(name, [name] * times, scores, attitudes, classes)
+        more = scale_odds(name, [name] * times, scores, attitudes, classes)
         shifted = scores + more * (np.asarray(classes) == name)
         assert end_shares(shifted, attitudes, classes)[kind].sum() == pytest.approx(times)
     # More than all who may: as sure as is allowed, and no surer.
-    assert surer("accept", ["accept"] * 600, scores, attitudes, classes) == 2.0
-    assert surer("refuse", [], scores, attitudes, classes) == -2.0
+    assert scale_odds("accept", ["accept"] * 600, scores, attitudes, classes) == 2.0
+    assert scale_odds("refuse", [], scores, attitudes, classes) == -2.0

@@ -9,31 +9,31 @@ from experiments.fidelity.probes.nonsense import fluent_scripts, permuted_script
 from experiments.fidelity.probes.scripted import recorded_script
 from persuade_env.scenarios import load, load_corpus
 from tests.helpers import SHARED_DATA
-from user_models.learned.plausibility import Coherence, Reading
+from user_models.learned.plausibility import LinearTest, PlausibilityModel
 from user_models.learned.training.attitude_model import spoken_turns
 from user_models.learned.training.plausibility import (
     ENOUGH,
-    fit_coherence,
+    fit_plausibility,
     unseen_odds,
     with_foreign_words,
 )
 
 
 @pytest.fixture(scope="module")
-def learned(ear, said_by_model):
-    return fit_coherence(
+def learned(encoder, model_samples):
+    return fit_plausibility(
         spoken_turns(load_corpus("train")[::3]),
-        said_by_model,
-        ear.meaning,
+        model_samples,
+        encoder.meaning,
         np.random.default_rng(0),
     )
 
 
 @pytest.fixture(scope="module")
-def count(ear, learned):
+def count(encoder, learned):
     """The mean of what texts count for."""
-    coherence, _ = learned
-    return lambda texts: float(np.mean([coherence(ear.meaning(text)) for text in texts]))
+    plausibility, _ = learned
+    return lambda texts: float(np.mean([plausibility(encoder.meaning(text)) for text in texts]))
 
 
 @pytest.fixture(scope="module")
@@ -70,18 +70,18 @@ def test_people_and_models_who_speak_otherwise_count_as_well(count, unseen, file
     assert count(others) > 1.3 * count(said(fluent_scripts(unseen)))
 
 
-def test_without_a_model_s_own_words_fluent_nonsense_counts(ear, unseen):
+def test_without_a_model_s_own_words_fluent_nonsense_counts(encoder, unseen):
     """Why they are needed: it is made of likely words."""
     turns = spoken_turns(load_corpus("train")[::6])
-    coherence, _ = fit_coherence(turns, (), ear.meaning, np.random.default_rng(0))
-    fluent = [coherence(ear.meaning(text)) for text in said(fluent_scripts(unseen))]
+    plausibility, _ = fit_plausibility(turns, (), encoder.meaning, np.random.default_rng(0))
+    fluent = [plausibility(encoder.meaning(text)) for text in said(fluent_scripts(unseen))]
     assert np.mean(fluent) > 0.85
 
 
-def test_nearly_all_that_people_say_elsewhere_counts_in_full(ear, learned):
-    coherence, _ = learned
+def test_nearly_all_that_people_say_elsewhere_counts_in_full(encoder, learned):
+    plausibility, _ = learned
     turns = [text for _, text in spoken_turns(load_corpus("validation")[::4])]
-    counts = [coherence(ear.meaning(text)) for text in turns]
+    counts = [plausibility(encoder.meaning(text)) for text in turns]
     assert 0.6 < np.mean([one == 1.0 for one in counts]) < 0.98
     assert np.mean(counts) > 0.8
 
@@ -90,13 +90,13 @@ def test_what_is_said_in_two_scenarios_is_told_by_the_whole_tests():
     rng = np.random.default_rng(5)
     states = {f"text {k}": rng.normal(size=8) for k in range(12)}
     turns = [(f"art-{k:03}", f"text {k % 12}") for k in range(14)]
-    coherence, counts = fit_coherence(turns, (), lambda t: states.get(t, np.ones(8)), rng)
-    assert coherence.foreign is not None
-    assert coherence.own is None
+    plausibility, counts = fit_plausibility(turns, (), lambda t: states.get(t, np.ones(8)), rng)
+    assert plausibility.foreign is not None
+    assert plausibility.own is None
     assert set(counts) == set(states) - {"text 0", "text 1"}
 
 
-def test_too_few_of_the_model_s_own_words_are_left_out(said_by_model, caplog):
+def test_too_few_of_the_model_s_own_words_are_left_out(model_samples, caplog):
     rng = np.random.default_rng(6)
     turns = [(f"art-{k:03}", f"text {k}") for k in range(12)]
     states = {text: rng.normal(size=8) for _, text in turns}
@@ -104,22 +104,22 @@ def test_too_few_of_the_model_s_own_words_are_left_out(said_by_model, caplog):
     def read(text):
         return states.setdefault(text, rng.normal(size=8))
 
-    few, _ = fit_coherence(turns, said_by_model[: ENOUGH - 1], read, rng)
+    few, _ = fit_plausibility(turns, model_samples[: ENOUGH - 1], read, rng)
     assert few.own is None
     assert "at 7 places" in caplog.text
-    enough, _ = fit_coherence(turns, said_by_model[:ENOUGH], read, rng)
+    enough, _ = fit_plausibility(turns, model_samples[:ENOUGH], read, rng)
     assert enough.own is not None
 
 
 def test_a_reading_counts_in_full_from_nothing_on():
-    reading = Reading(weights=(2.0, 0.0), intercept=-1.0)
+    reading = LinearTest(weights=(2.0, 0.0), intercept=-1.0)
     for states, odds in (((3.0, 0.0), 1.0), ((0.0, 5.0), -1.0), ((-0.1, 0.0), -3.0)):
         found = reading(np.array(states))
         assert reading.log_odds(np.array(states)) == pytest.approx(odds)
         assert found == pytest.approx(math.exp(2 * min(0.0, odds)))
-        both = Coherence(foreign=reading, own=reading)
+        both = PlausibilityModel(foreign=reading, own=reading)
         assert both(np.array(states)) == pytest.approx(found**2)
-    assert reading(np.zeros(2)) == Coherence()(np.ones(2)) == 1.0
+    assert reading(np.zeros(2)) == PlausibilityModel()(np.ones(2)) == 1.0
 
 
 def test_turns_are_read_by_tests_that_have_not_seen_their_scenario():

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from experiments.fidelity.probes.replay import without_words
+from experiments.fidelity.probes.replay import attitude_only
 from persuade_env.dialogue import TONES, Decision, Dialogue, PersuaderTurn
 from persuade_env.errors import UserModelError
 from persuade_env.llm.backends.transformers import TransformersChat
@@ -11,9 +11,9 @@ from persuade_env.llm.training.logprobs import IGNORED
 from persuade_env.scenarios import load_corpus
 from persuade_env.text.embedding import Embedder
 from tests.helpers import felt, scenario
-from user_models.learned.attitude_model import FILE as MIND_FILE
+from user_models.learned.attitude_model import FILE as ATTITUDE_MODEL_FILE
 from user_models.learned.training import train as training
-from user_models.learned.training.model_samples import FILE as OWN_WORDS_FILE
+from user_models.learned.training.model_samples import FILE as SAMPLES_FILE
 from user_models.learned.training.train import UserModelSettings, user_examples
 from user_models.learned.user import (
     LearnedUser,
@@ -66,18 +66,22 @@ def test_even_an_untrained_model_gives_readable_minds(chat):
         assert replies[0].turn.attitude != round(replies[0].turn.attitude)
 
 
-def test_the_mind_decides_and_the_model_speaks(chat, mind, ear):
-    user = LearnedUser(chat, mind, ear, max_reply_tokens=24)
-    (attitude, decision), *_ = mind.hear([SAID], [5], Embedder(), ear)
+def test_the_mind_decides_and_the_model_speaks(chat, attitude_model, encoder):
+    user = LearnedUser(chat, attitude_model, encoder, max_reply_tokens=24)
+    (attitude, decision), *_ = attitude_model.predict([SAID], [5], Embedder(), encoder)
     (reply,) = user.reply([SAID], [5])
     assert (reply.turn.attitude, reply.turn.decision) == (attitude, decision)
     assert reply.turn.tone in TONES
     assert reply.turn.response
 
 
-def test_alone_in_the_batch_the_words_are_the_same_at_any_width(chat, mind, ear, tokenizer):
+def test_alone_in_the_batch_the_words_are_the_same_at_any_width(
+    chat, attitude_model, encoder, tokenizer
+):
     # As `learned=FOLDER@deterministic` loads it.
-    user = LearnedUser(TransformersChat(chat.model, tokenizer, max_batch=1), mind, ear)
+    user = LearnedUser(
+        TransformersChat(chat.model, tokenizer, max_batch=1), attitude_model, encoder
+    )
     dialogues = [
         Dialogue(scenario=record.scenario).extended(PersuaderTurn(response="Why not?"))
         for record in load_corpus("test")[:8]
@@ -95,16 +99,16 @@ def test_alone_in_the_batch_the_words_are_the_same_at_any_width(chat, mind, ear,
     assert len({reply.turn.response for reply in eight}) > 1
 
 
-def test_a_scenario_without_a_persona_is_played_without_the_mind(chat, mind, ear):
+def test_a_scenario_without_a_persona_is_played_without_the_mind(chat, attitude_model, encoder):
     plain = SAID.scenario.model_copy(update={"persona": None})
     bare = Dialogue(scenario=plain, turns=SAID.turns)
-    user = LearnedUser(chat, mind, ear, max_reply_tokens=24, drafts=1)
+    user = LearnedUser(chat, attitude_model, encoder, max_reply_tokens=24, n_drafts=1)
     mixed = user.reply([SAID, bare], [1, 2])
     assert mixed[0] == user.reply([SAID], [1])[0]
     assert mixed[1] == LearnedUser(chat, max_reply_tokens=24).reply([bare], [2])[0]
 
 
-def test_of_the_drafts_one_is_said_that_people_would_say(chat, mind, ear):
+def test_of_the_drafts_one_is_said_that_people_would_say(chat, attitude_model, encoder):
     """Of 8 drafts the words read more like people's; state and tone are those of the first."""
     dialogues = [
         Dialogue(scenario=record.scenario).extended(PersuaderTurn(response="Why not?"))
@@ -112,14 +116,16 @@ def test_of_the_drafts_one_is_said_that_people_would_say(chat, mind, ear):
     ]
     seeds = list(range(12))
     first, chosen = (
-        LearnedUser(chat, mind, ear, max_reply_tokens=24, drafts=drafts).reply(dialogues, seeds)
-        for drafts in (1, 8)
+        LearnedUser(chat, attitude_model, encoder, max_reply_tokens=24, n_drafts=n_drafts).reply(
+            dialogues, seeds
+        )
+        for n_drafts in (1, 8)
     )
-    assert mind.coherence.own is not None
+    assert attitude_model.plausibility.own is not None
 
     def log_odds(replies):
-        meanings = [ear.meaning(reply.turn.response) for reply in replies]
-        return sum(map(mind.coherence.own.log_odds, meanings)) / len(replies)
+        meanings = [encoder.meaning(reply.turn.response) for reply in replies]
+        return sum(map(attitude_model.plausibility.own.log_odds, meanings)) / len(replies)
 
     assert log_odds(chosen) > log_odds(first) + 0.5
     for one, other in zip(first, chosen, strict=True):
@@ -128,22 +134,22 @@ def test_of_the_drafts_one_is_said_that_people_would_say(chat, mind, ear):
         assert other.usage.completion_tokens > one.usage.completion_tokens
 
 
-def test_a_draft_is_drawn_in_proportion_to_its_odds(chat, mind, ear):
-    user = LearnedUser(chat, mind, ear)
-    drafts = ["Who would feed the dog while I am away?", "The dog is the window of the door."]
-    reading = mind.coherence.own
-    odds = [math.exp(reading.log_odds(ear.meaning(draft))) for draft in drafts]
-    drawn = [user._drawn(drafts, reading, seed) for seed in range(2000)]
+def test_a_draft_is_drawn_in_proportion_to_its_odds(chat, attitude_model, encoder):
+    user = LearnedUser(chat, attitude_model, encoder)
+    n_drafts = ["Who would feed the dog while I am away?", "The dog is the window of the door."]
+    reading = attitude_model.plausibility.own
+    odds = [math.exp(reading.log_odds(encoder.meaning(draft))) for draft in n_drafts]
+    drawn = [user._drawn(n_drafts, reading, seed) for seed in range(2000)]
     assert sum(drawn) / len(drawn) == pytest.approx(odds[1] / sum(odds), abs=0.04)
 
 
-def test_without_words_there_is_nothing_to_choose(chat, mind, ear):
-    user = LearnedUser(chat, mind, ear)
+def test_without_words_there_is_nothing_to_choose(chat, attitude_model, encoder):
+    user = LearnedUser(chat, attitude_model, encoder)
     unknown = [one.model_copy(update={"persona": None}) for one in load_corpus("test")[:2]]
-    quick = without_words(user, unknown)
-    assert (quick.drafts, user.drafts) == (1, 4)
+    quick = attitude_only(user, unknown)
+    assert (quick.n_drafts, user.n_drafts) == (1, 4)
     with pytest.raises(ValueError, match="drafts is 0"):
-        LearnedUser(chat, drafts=0)
+        LearnedUser(chat, n_drafts=0)
 
 
 def test_a_beginning_is_given_and_not_sampled(chat, tokenizer):
@@ -172,10 +178,10 @@ def test_silence_is_heard_as_silence():
     assert user_messages(dialogue)[-1] == {"role": "user", "content": "(says nothing)"}
 
 
-def test_a_speech_without_end_leaves_room_for_an_answer(chat, mind, ear):
+def test_a_speech_without_end_leaves_room_for_an_answer(chat, attitude_model, encoder):
     speech = PersuaderTurn(response="Do it. " * 2000)
     endless = Dialogue(scenario=SAID.scenario).extended(speech)
-    (reply,) = LearnedUser(chat, mind, ear, max_reply_tokens=24).reply([endless], [0])
+    (reply,) = LearnedUser(chat, attitude_model, encoder, max_reply_tokens=24).reply([endless], [0])
     assert reply.turn is not None
 
 
@@ -228,7 +234,7 @@ def test_a_reply_without_words_is_asked_for_again_then_an_error(chat):
 
 def test_a_training_that_is_cut_off_leaves_no_checkpoint(monkeypatch, tmp_path):
     """Nor anything of the one before: a mind that goes with another chat model."""
-    for earlier in (CHECKPOINT_FILE, MIND_FILE, OWN_WORDS_FILE):
+    for earlier in (CHECKPOINT_FILE, ATTITUDE_MODEL_FILE, SAMPLES_FILE):
         (tmp_path / earlier).write_text("{}")
     monkeypatch.setattr(training, "train_lora", lambda *args, **kwargs: [])
     monkeypatch.setattr(training, "load_chat", lambda *args, **kwargs: None)
@@ -242,7 +248,7 @@ def test_a_training_that_is_cut_off_leaves_no_checkpoint(monkeypatch, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         training.train_user_model(load_corpus("train")[:2], tmp_path)
     assert not list(tmp_path.iterdir())
-    assert scaled == {tmp_path / "adapter-0": UserModelSettings().update_kept}
+    assert scaled == {tmp_path / "adapter-0": UserModelSettings().adapter_scale}
 
 
 def test_what_a_mind_can_t_be_learned_from_is_refused_before_training(monkeypatch, tmp_path):

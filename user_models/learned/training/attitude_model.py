@@ -13,20 +13,24 @@ from persuade_env.errors import UserModelError
 from persuade_env.seeding import derive_seed, generator
 from persuade_env.text.embedding import Embedder
 from user_models.learned.attitude_model import (
-    CASE,
-    PULLS,
+    CUMULATIVE_FEATURES,
+    STANCE_FEATURES,
     Argument,
-    Mind,
-    Senses,
-    case,
+    AttitudeModel,
+    TextEncoders,
+    cumulative_stance,
     has_concerns,
 )
-from user_models.learned.encoder import Ear, heard_words
-from user_models.learned.semantic_embedding import Common, Meaning
-from user_models.learned.training.decision_model import fit_ending
-from user_models.learned.training.examples import MindRow, fruitless_rows, recorded_rows
-from user_models.learned.training.model_samples import OwnWords
-from user_models.learned.training.plausibility import fit_coherence
+from user_models.learned.encoder import TurnEncoder, clean_response
+from user_models.learned.semantic_embedding import CommonComponents, SemanticEmbedder
+from user_models.learned.training.decision_model import fit_decision_model
+from user_models.learned.training.examples import (
+    TrainingExample,
+    negative_examples,
+    recorded_examples,
+)
+from user_models.learned.training.model_samples import ModelSample
+from user_models.learned.training.plausibility import fit_plausibility
 
 _FIRMNESS = 2.0
 """Of a case: of a typical one the hyperbolic tangent of this."""
@@ -42,30 +46,30 @@ _FOLDS = 5
 
 
 @dataclass(frozen=True)
-class MindSettings:
+class AttitudeModelSettings:
     """How the mind is fitted."""
 
-    fruitless_share: float = 1.0
+    negative_share: float = 1.0
     """Fruitless turns per recorded one: silence, small talk, a repetition, words in no order, a
     turn from another scenario. They give no reason, so they must not raise the attitude."""
-    fruitless_step: float = -0.25
+    negative_step: float = -0.25
     """What such a turn does to the attitude: being talked past is not neutral. Recorded turns of
     poor persuaders cost 0.2 on average."""
-    touchiness: float = 0.2
+    reaction_quantile: float = 0.2
     """Share of the turns of persuaders who aren't poor that displease a little nevertheless."""
-    own_words: int = 400
+    model_samples: int = 400
     """Places at which the chat model is asked, to tell its words from people's."""
 
 
-def fit_mind(
+def fit_attitude_model(
     records: Sequence[ScenarioRecord],
     seed: int,
     *,
-    settings: MindSettings | None = None,
-    said: Sequence[OwnWords] = (),
+    settings: AttitudeModelSettings | None = None,
+    model_samples: Sequence[ModelSample] = (),
     embed: Embedder | None = None,
-    ear: Ear | None = None,
-) -> Mind:
+    encoder: TurnEncoder | None = None,
+) -> AttitudeModel:
     """A mind that moves as the persuadees of `records` did.
 
     Coherence comes first, since what nobody would say is not heeded; of recorded turns by
@@ -79,45 +83,52 @@ def fit_mind(
     regression on the attitudes that these steps lead to, so its rates are those of the data.
 
     Args:
-        said: the chat model's words beside people's; without them coherence is learned from
-            foreign words alone.
+        model_samples: the chat model's words beside people's; without them coherence is learned
+            from foreign words alone.
 
     Raises:
         UserModelError: as `check_records`.
     """
     check_records(records)
-    settings = settings or MindSettings()
-    ear = ear or Ear.load()
-    common = _common(records, ear)
-    coherence, counts = fit_coherence(
-        spoken_turns(records), said, ear.meaning, generator(derive_seed(seed, "exchanged"))
+    settings = settings or AttitudeModelSettings()
+    encoder = encoder or TurnEncoder.load()
+    common = _common(records, encoder)
+    plausibility, counts = fit_plausibility(
+        spoken_turns(records),
+        model_samples,
+        encoder.meaning,
+        generator(derive_seed(seed, "exchanged")),
     )
 
-    def coherent(text: str) -> float:
-        return counts[text] if text in counts else coherence(ear.meaning(text))
+    def plausible(text: str) -> float:
+        return counts[text] if text in counts else plausibility(encoder.meaning(text))
 
-    senses = Senses(embed or Embedder(), Meaning(ear.meaning, common), coherent)
-    real = recorded_rows(records, senses, ear)
-    share, step = settings.fruitless_share, settings.fruitless_step
-    rows = [*real, *fruitless_rows(records, share, step, seed, senses, ear)]
+    text_encoders = TextEncoders(
+        embed or Embedder(), SemanticEmbedder(encoder.meaning, common), plausible
+    )
+    real = recorded_examples(records, text_encoders, encoder)
+    share, step = settings.negative_share, settings.negative_step
+    rows = [*real, *negative_examples(records, share, step, seed, text_encoders, encoder)]
     steps = np.asarray([one.step for one in rows])
     recorded = np.arange(len(rows)) < len(real)
     argued, argument = _fit_argument(rows, recorded)
-    left, hearing_weights, hearing_intercept = _fit_hearing(rows, steps - argued)
+    left, reaction_weights, reaction_intercept = _fit_reaction(rows, steps - argued)
     fine = recorded & ~np.asarray([one.poor for one in rows])
-    tolerated = float(np.quantile(left[fine if fine.any() else recorded], settings.touchiness))
-    displeasure = np.minimum(0.0, left - tolerated)
+    tolerated = float(
+        np.quantile(left[fine if fine.any() else recorded], settings.reaction_quantile)
+    )
+    negative_reaction = np.minimum(0.0, left - tolerated)
 
     felt = steps[recorded]
-    stretch = stretch_to(float(felt.std()), argued[recorded], displeasure[recorded])
-    unseen = stretch * argued[recorded] + displeasure[recorded]
-    classes, coefficients, offsets = fit_ending(real, unseen)
-    return Mind(
+    stretch = match_variance(float(felt.std()), argued[recorded], negative_reaction[recorded])
+    unseen = stretch * argued[recorded] + negative_reaction[recorded]
+    classes, coefficients, offsets = fit_decision_model(real, unseen)
+    return AttitudeModel(
         common=common,
-        coherence=coherence,
-        argument=argument.stretched(stretch),
-        hearing_weights=tuple(float(one) for one in hearing_weights),
-        hearing_intercept=hearing_intercept - tolerated,
+        plausibility=plausibility,
+        argument=argument.scaled(stretch),
+        reaction_weights=tuple(float(one) for one in reaction_weights),
+        reaction_intercept=reaction_intercept - tolerated,
         ending_classes=tuple(classes),
         ending_weights=tuple(tuple(float(x) for x in row) for row in coefficients),
         ending_intercepts=tuple(float(one) for one in offsets),
@@ -157,7 +168,7 @@ def check_records(records: Sequence[ScenarioRecord]) -> None:
 def spoken_turns(records: Sequence[ScenarioRecord]) -> list[tuple[str, str]]:
     """Scenario and text of each persuader turn, as it is heard."""
     return [
-        (record.id, heard_words(turn.response))
+        (record.id, clean_response(turn.response))
         for record in records
         for recorded in record.dialogues
         for turn in recorded.turns
@@ -165,7 +176,7 @@ def spoken_turns(records: Sequence[ScenarioRecord]) -> list[tuple[str, str]]:
     ]
 
 
-def _common(records: Sequence[ScenarioRecord], ear: Ear) -> Common:
+def _common(records: Sequence[ScenarioRecord], encoder: TurnEncoder) -> CommonComponents:
     """Of what persuaders say in these records and of what is written about concerns."""
     texts = {text for _, text in spoken_turns(records)}
     for record in records:
@@ -173,58 +184,78 @@ def _common(records: Sequence[ScenarioRecord], ear: Ear) -> Common:
             persona = record.dialogue(recorded).scenario.persona
             for concern in persona.concerns if persona else ():
                 texts |= {one_line(concern.settled_by), one_line(concern.worsened_by)}
-    return Common.of(np.stack([ear.meaning(text) for text in sorted(texts)]))
+    return CommonComponents.of(np.stack([encoder.meaning(text) for text in sorted(texts)]))
 
 
-def _fit_argument(rows: Sequence[MindRow], recorded: np.ndarray) -> tuple[np.ndarray, Argument]:
+def _fit_argument(
+    rows: Sequence[TrainingExample], recorded: np.ndarray
+) -> tuple[np.ndarray, Argument]:
     """Out-of-scenario steps (n,) of all rows by reasons and case alone, and what is learned."""
-    said = np.stack([one.features for one in rows])
-    heard = np.stack([one.heard for one in rows])
+    turn_features = np.stack([one.features for one in rows])
+    encoded_turns = np.stack([example.encoded_turn for example in rows])
     steps = np.where(recorded, [one.step for one in rows], 0.0)
     unseen = np.zeros(len(rows))
     for train, test in _folds(rows):
-        argument = _argument(said[train], heard[train], steps[train], recorded[train])
-        unseen[test] = argument.steps(said[test], heard[test])
-    return unseen, _argument(said, heard, steps, recorded)
+        argument = _argument(
+            turn_features[train], encoded_turns[train], steps[train], recorded[train]
+        )
+        unseen[test] = argument.steps(turn_features[test], encoded_turns[test])
+    return unseen, _argument(turn_features, encoded_turns, steps, recorded)
 
 
 def _argument(
-    said: np.ndarray, heard: np.ndarray, steps: np.ndarray, recorded: np.ndarray
+    turn_features: np.ndarray, encoded_turns: np.ndarray, steps: np.ndarray, recorded: np.ndarray
 ) -> Argument:
     from sklearn.linear_model import RidgeCV
 
-    pulls = said[:, : len(PULLS)]
-    leans = said[recorded, len(PULLS) : len(PULLS) + len(CASE)]
+    stance_features = turn_features[:, : len(STANCE_FEATURES)]
+    leans = turn_features[
+        recorded, len(STANCE_FEATURES) : len(STANCE_FEATURES) + len(CUMULATIVE_FEATURES)
+    ]
     spread = leans.std(axis=0)
     # Both senses count alike, whatever the size of their likenesses.
     alike = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0)
     firmness = _FIRMNESS / ((leans @ alike).std() + 1e-9)
-    case_weights = tuple(float(one) for one in firmness * alike)
-    pull_scale = pulls[recorded].std(axis=0) + 1e-9
-    heard_mean, heard_scale = heard[recorded].mean(axis=0), heard[recorded].std(axis=0) + 1e-9
+    cumulative_weights = tuple(float(one) for one in firmness * alike)
+    pull_scale = stance_features[recorded].std(axis=0) + 1e-9
+    heard_mean, heard_scale = (
+        encoded_turns[recorded].mean(axis=0),
+        encoded_turns[recorded].std(axis=0) + 1e-9,
+    )
     # A fruitless turn's pulls are chance; only its craft is to be told from that of recorded ones.
-    reasons = _PULL_SCALE * np.where(recorded[:, None], pulls, 0.0) / pull_scale
-    craft = np.column_stack([np.full(len(heard), _CASE_SCALE), (heard - heard_mean) / heard_scale])
-    inputs = np.hstack([reasons, case(said, case_weights)[:, None] * craft])
+    argument_strength = _PULL_SCALE * np.where(recorded[:, None], stance_features, 0.0) / pull_scale
+    delivery = np.column_stack(
+        [np.full(len(encoded_turns), _CASE_SCALE), (encoded_turns - heard_mean) / heard_scale]
+    )
+    inputs = np.hstack(
+        [
+            argument_strength,
+            cumulative_stance(turn_features, cumulative_weights)[:, None] * delivery,
+        ]
+    )
     # Not centred, and without a constant: see `user_models.learned.attitude_model`.
     found = RidgeCV(np.logspace(-1, 6, 22), fit_intercept=False).fit(inputs, steps).coef_
-    weights, level, craft_weights = np.split(found, [len(PULLS), len(PULLS) + 1])
-    craft_weights = craft_weights / heard_scale
+    weights, level, delivery_weights = np.split(
+        found, [len(STANCE_FEATURES), len(STANCE_FEATURES) + 1]
+    )
+    delivery_weights = delivery_weights / heard_scale
     return Argument(
         weights=tuple(float(one) for one in _PULL_SCALE * weights / pull_scale),
-        case_weights=case_weights,
-        craft_weights=tuple(float(one) for one in craft_weights),
-        craft_intercept=float(_CASE_SCALE * level[0] - heard_mean @ craft_weights),
+        cumulative_weights=cumulative_weights,
+        delivery_weights=tuple(float(one) for one in delivery_weights),
+        delivery_intercept=float(_CASE_SCALE * level[0] - heard_mean @ delivery_weights),
     )
 
 
-def _fit_hearing(rows: Sequence[MindRow], left: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+def _fit_reaction(
+    rows: Sequence[TrainingExample], left: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, float]:
     """Out-of-scenario predictions (n,) of `left`, and weights (hidden size,) and constant."""
     from sklearn.linear_model import RidgeCV
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    inputs = np.stack([one.heard for one in rows])
+    inputs = np.stack([example.encoded_turn for example in rows])
     model = make_pipeline(StandardScaler(), RidgeCV(_PENALTIES))
     unseen = np.zeros(len(rows))
     for train, test in _folds(rows):
@@ -235,17 +266,22 @@ def _fit_hearing(rows: Sequence[MindRow], left: np.ndarray) -> tuple[np.ndarray,
     return unseen, weights, float(ridge.intercept_ - weights @ scaler.mean_)
 
 
-def _folds(rows: Sequence[MindRow]) -> list[tuple[np.ndarray, np.ndarray]]:
+def _folds(rows: Sequence[TrainingExample]) -> list[tuple[np.ndarray, np.ndarray]]:
     from sklearn.model_selection import GroupKFold
 
     groups = [one.scenario for one in rows]
     return list(GroupKFold(min(_FOLDS, len(set(groups)))).split(groups, groups=groups))
 
 
-def stretch_to(spread: float, reasons: np.ndarray, displeasure: np.ndarray) -> float:
+def match_variance(
+    spread: float, argument_strength: np.ndarray, negative_reaction: np.ndarray
+) -> float:
     """By what reasons are multiplied so that steps have this standard deviation; at least 1."""
-    variance, between = float(reasons.var()), float(np.cov(reasons, displeasure, bias=True)[0, 1])
-    lacking = spread**2 - float(displeasure.var())
+    variance, between = (
+        float(argument_strength.var()),
+        float(np.cov(argument_strength, negative_reaction, bias=True)[0, 1]),
+    )
+    lacking = spread**2 - float(negative_reaction.var())
     if variance <= 0.0 or lacking <= 0.0:
         return 1.0
     root = float(np.sqrt(between**2 + variance * lacking))

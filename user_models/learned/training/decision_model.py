@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from user_models.learned.attitude_model import clipped, end_shares
-from user_models.learned.training.examples import MindRow
+from user_models.learned.training.examples import TrainingExample
 
 _SUREST = 2.0
 """Nats by which a decision may be made likelier, or less likely, than the fit says."""
 
 
-def fit_ending(
-    real: Sequence[MindRow], steps: np.ndarray
+def fit_decision_model(
+    real: Sequence[TrainingExample], steps: np.ndarray
 ) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Classes, weights (n_classes, 4) and constants (n_classes,) of the decision.
 
@@ -36,11 +36,11 @@ def fit_ending(
         if name != "continue":
             scores = inputs @ coefficients.T + offsets
             offsets = offsets.copy()
-            offsets[place] += surer(name, decisions, scores, inputs[:, 0], classes)
+            offsets[place] += scale_odds(name, decisions, scores, inputs[:, 0], classes)
     return classes, coefficients, offsets
 
 
-def surer(
+def scale_odds(
     name: str,
     decisions: Sequence[str],
     scores: np.ndarray,
@@ -68,7 +68,7 @@ def surer(
     return low if surplus(low) >= 0 else float(brentq(surplus, low, high))
 
 
-def _ending_features(real: Sequence[MindRow], steps: np.ndarray) -> np.ndarray:
+def _ending_features(real: Sequence[TrainingExample], steps: np.ndarray) -> np.ndarray:
     """`ENDING_FEATURES` along each dialogue, had the attitude moved by these steps; (n, 4)."""
     rows: list[list[float]] = []
     current: tuple[str, str] | None = None

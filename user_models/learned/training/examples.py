@@ -16,8 +16,8 @@ from persuade_env.dialogue import (
     ScenarioRecord,
 )
 from persuade_env.seeding import derive_seed, generator
-from user_models.learned.attitude_model import Senses, features, has_concerns
-from user_models.learned.encoder import Ear
+from user_models.learned.attitude_model import TextEncoders, features, has_concerns
+from user_models.learned.encoder import TurnEncoder
 
 _IDLE = (
     "You have such good taste, it shows in everything you do.",
@@ -45,7 +45,7 @@ _SILENCE, _SMALL_TALK, _REPETITION, _SCRAMBLED = 0.15, 0.2, 0.15, 0.2
 
 
 @dataclass(frozen=True)
-class MindRow:
+class TrainingExample:
     """One persuader turn, and what it did."""
 
     scenario: str
@@ -53,7 +53,7 @@ class MindRow:
     poor: bool
     """Whether the persuader is one of whom that is known."""
     features: np.ndarray
-    heard: np.ndarray
+    encoded_turn: np.ndarray
     step: float
     decision: Decision | None
     """None for a made-up fruitless turn, after which nobody was recorded to decide."""
@@ -61,9 +61,11 @@ class MindRow:
     stubbornness: float
 
 
-def recorded_rows(records: Sequence[ScenarioRecord], senses: Senses, ear: Ear) -> list[MindRow]:
+def recorded_examples(
+    records: Sequence[ScenarioRecord], text_encoders: TextEncoders, encoder: TurnEncoder
+) -> list[TrainingExample]:
     """Every turn of persuaders in these records after which an attitude is known."""
-    heard = []
+    encoded_turn = []
     for record in records:
         for recorded in record.dialogues:
             whole = record.dialogue(recorded)
@@ -75,21 +77,27 @@ def recorded_rows(records: Sequence[ScenarioRecord], senses: Senses, ear: Ear) -
                     continue
                 said = _until(whole, place)
                 row = _row(
-                    record, recorded, said, turn.attitude - before, turn.decision, senses, ear
+                    record,
+                    recorded,
+                    said,
+                    turn.attitude - before,
+                    turn.decision,
+                    text_encoders,
+                    encoder,
                 )
-                heard.append(row)
+                encoded_turn.append(row)
                 before = turn.attitude
-    return heard
+    return encoded_turn
 
 
-def fruitless_rows(
+def negative_examples(
     records: Sequence[ScenarioRecord],
     share: float,
     step: float,
     seed: int,
-    senses: Senses,
-    ear: Ear,
-) -> list[MindRow]:
+    text_encoders: TextEncoders,
+    encoder: TurnEncoder,
+) -> list[TrainingExample]:
     """Made up in place of recorded ones, for this share of them; each moves an attitude by `step`.
 
     Silence, small talk, a repetition, words in no order, a turn from another scenario.
@@ -113,7 +121,7 @@ def fruitless_rows(
                 if rng.random() >= share:
                     continue
                 said = _until(whole, place, _fruitless(whole.turns[:place], foreign, rng))
-                made_up.append(_row(record, recorded, said, step, None, senses, ear))
+                made_up.append(_row(record, recorded, said, step, None, text_encoders, encoder))
     return made_up
 
 
@@ -123,16 +131,16 @@ def _row(
     said: Dialogue,
     step: float,
     decision: Decision | None,
-    senses: Senses,
-    ear: Ear,
-) -> MindRow:
+    text_encoders: TextEncoders,
+    encoder: TurnEncoder,
+) -> TrainingExample:
     persona = said.scenario.persona
-    return MindRow(
+    return TrainingExample(
         scenario=record.id,
         dialogue=recorded.id,
         poor=recorded.quality == "poor",
-        features=features(said, senses),
-        heard=ear([said])[0],
+        features=features(said, text_encoders),
+        encoded_turn=encoder([said])[0],
         step=step,
         decision=decision,
         initial_attitude=said.scenario.initial_attitude,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FILE = "own-words.jsonl"
 
 
-class OwnWords(BaseModel):
+class ModelSample(BaseModel):
     """A person's words at a place of a recorded dialogue, and the model's there."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,13 +34,13 @@ class OwnWords(BaseModel):
     model: str
 
 
-def own_words(
+def model_samples(
     chat: TransformersChat,
     records: Sequence[ScenarioRecord],
     count: int,
     seed: int,
     progress: Progress = lambda _: None,
-) -> list[OwnWords]:
+) -> list[ModelSample]:
     """Asks the model at `count` recorded persuadee turns, drawn from all that answer something.
 
     A place at which it gives no words is left out.
@@ -51,24 +51,24 @@ def own_words(
     seeds = [derive_seed(seed, "words", place) for place in range(len(chosen))]
     replies = ask(LearnedUser(chat), [said for *_, said in chosen], seeds, progress)
     return [
-        OwnWords(scenario=record.id, person=one_line(turn.response), model=reply.turn.response)
+        ModelSample(scenario=record.id, person=one_line(turn.response), model=reply.turn.response)
         for (record, turn, _), reply in zip(chosen, replies, strict=True)
         if reply.turn is not None
     ]
 
 
-def write_own_words(said: Sequence[OwnWords], folder: Path) -> None:
+def write_model_samples(said: Sequence[ModelSample], folder: Path) -> None:
     """Keeps them beside a checkpoint: what its mind learned coherence from."""
     lines = "".join(one.model_dump_json() + "\n" for one in said)
     (folder / FILE).write_text(lines, encoding="utf-8")
 
 
-def read_own_words(path: Path) -> list[OwnWords]:
-    """What `write_own_words` wrote.
+def read_model_samples(path: Path) -> list[ModelSample]:
+    """What `write_model_samples` wrote.
 
     Raises:
         OSError: if the file can't be read.
         ValidationError: if a line is something else.
     """
     lines = path.read_text(encoding="utf-8").splitlines()
-    return [OwnWords.model_validate_json(line) for line in lines]
+    return [ModelSample.model_validate_json(line) for line in lines]

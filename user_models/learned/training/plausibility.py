@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from user_models.learned.plausibility import SHARPNESS, Coherence, Reading
-from user_models.learned.training.model_samples import OwnWords
+from user_models.learned.plausibility import SHARPNESS, LinearTest, PlausibilityModel
+from user_models.learned.training.model_samples import ModelSample
 
 _log = logging.getLogger(__name__)
 
@@ -42,18 +42,18 @@ ENOUGH = 8
 _FOLDS = 5
 
 
-def fit_coherence(
+def fit_plausibility(
     turns: Sequence[tuple[str, str]],
-    said: Sequence[OwnWords],
+    said: Sequence[ModelSample],
     read: Callable[[str], np.ndarray],
     rng: np.random.Generator,
-) -> tuple[Coherence, dict[str, float]]:
+) -> tuple[PlausibilityModel, dict[str, float]]:
     """Both tests; without enough of the model's own words only that of foreign words.
 
     Args:
         turns: scenario and text of recorded persuader turns, of at least two scenarios.
         said: people's and the model's words in the same places.
-        read: gives a text's mean hidden states, (hidden size,); see `Ear.meaning`.
+        read: gives a text's mean hidden states, (hidden size,); see `TurnEncoder.meaning`.
 
     Returns:
         The tests, and what each turn's text counts for by tests that have not seen its scenario;
@@ -79,7 +79,7 @@ def fit_coherence(
     places = Counter(text for _, text in set(turns))
     unseen_counts = zip(texts, counts.tolist(), strict=True)
     return (
-        Coherence(**readings),
+        PlausibilityModel(**readings),
         {text: count for text, count in unseen_counts if places[text] == 1},
     )
 
@@ -106,7 +106,7 @@ def _fit(
     nonsense: np.ndarray,
     turn_scenarios: np.ndarray,
     turns: np.ndarray,
-) -> tuple[Reading, np.ndarray]:
+) -> tuple[LinearTest, np.ndarray]:
     """A test that tells pairs of rows of states, (n, hidden size), and what turns (m,) count for
     by tests fitted to the pairs of other scenarios."""
     odds = unseen_odds(scenarios, genuine, nonsense, turn_scenarios, turns)
@@ -114,7 +114,7 @@ def _fit(
     scaler, logistic = _fitted(genuine, nonsense)
     weights = logistic.coef_[0] / scaler.scale_
     intercept = float(logistic.intercept_[0] - weights @ scaler.mean_) - full
-    reading = Reading(weights=tuple(weights.tolist()), intercept=intercept)
+    reading = LinearTest(weights=tuple(weights.tolist()), intercept=intercept)
     return reading, np.exp(SHARPNESS * np.minimum(0.0, odds - full))
 
 

@@ -30,11 +30,15 @@ from persuade_env.llm.training.lora import (
     train_lora,
 )
 from persuade_env.seeding import derive_seed, generator
-from user_models.learned.attitude_model import FILE as MIND_FILE
-from user_models.learned.encoder import Ear
-from user_models.learned.training.attitude_model import MindSettings, check_records, fit_mind
-from user_models.learned.training.model_samples import FILE as OWN_WORDS_FILE
-from user_models.learned.training.model_samples import own_words, write_own_words
+from user_models.learned.attitude_model import FILE as ATTITUDE_MODEL_FILE
+from user_models.learned.encoder import TurnEncoder
+from user_models.learned.training.attitude_model import (
+    AttitudeModelSettings,
+    check_records,
+    fit_attitude_model,
+)
+from user_models.learned.training.model_samples import FILE as SAMPLES_FILE
+from user_models.learned.training.model_samples import model_samples, write_model_samples
 from user_models.learned.user import StateConstraint, render_reply, user_messages
 from user_models.querying import Progress
 
@@ -45,11 +49,11 @@ class UserModelSettings:
 
     epochs: int = 1
     """Passes over the dialogues; each rounds half attitudes anew."""
-    update_kept: float = 0.7
+    adapter_scale: float = 0.7
     """What the chat model's update is multiplied by once it is trained, 0 (the base) to 1. Below 1
     it knows the corpus's persuadees a little less well and other people better: at 0.7 it foresees
     what is said better than the base on all three data sets (`docs/user-models.md`)."""
-    mind: MindSettings | None = field(default_factory=MindSettings)
+    attitude_model: AttitudeModelSettings | None = field(default_factory=AttitudeModelSettings)
     """How the mind is fitted; None to let the language model write its own attitude."""
     lora: LoraSettings = field(
         default_factory=lambda: LoraSettings(learning_rate=7e-4, batch_size=1)
@@ -129,34 +133,34 @@ def train_user_model(
     settings = settings or UserModelSettings()
     tokenizer = load_tokenizer(base)
     StateConstraint(tokenizer)  # a tokenizer that can't write a state is refused before training
-    if settings.mind is not None:
+    if settings.attitude_model is not None:
         check_records(records)
     folder.mkdir(parents=True, exist_ok=True)
     # What was trained here before is no part of it.
-    for earlier in (CHECKPOINT_FILE, MIND_FILE, OWN_WORDS_FILE):
+    for earlier in (CHECKPOINT_FILE, ATTITUDE_MODEL_FILE, SAMPLES_FILE):
         (folder / earlier).unlink(missing_ok=True)
     examples = user_examples(records, tokenizer, settings, seed)
     adapter = folder / "adapter-0"
     log = train_lora(
         examples, adapter, tokenizer, base=base, settings=settings.lora, callbacks=callbacks
     )
-    scale_adapter(adapter, settings.update_kept)
-    if settings.mind is not None:
-        said = own_words(
+    scale_adapter(adapter, settings.adapter_scale)
+    if settings.attitude_model is not None:
+        samples = model_samples(
             load_chat(base, adapters=[adapter]),
             records,
-            settings.mind.own_words,
+            settings.attitude_model.model_samples,
             derive_seed(seed, "own-words"),
             progress,
         )
-        write_own_words(said, folder)
-        mind = fit_mind(
+        write_model_samples(samples, folder)
+        attitude_model = fit_attitude_model(
             records,
             derive_seed(seed, "mind"),
-            settings=settings.mind,
-            said=said,
-            ear=Ear.load(base),
+            settings=settings.attitude_model,
+            model_samples=samples,
+            encoder=TurnEncoder.load(base),
         )
-        (folder / MIND_FILE).write_text(mind.model_dump_json(indent=1) + "\n")
+        (folder / ATTITUDE_MODEL_FILE).write_text(attitude_model.model_dump_json(indent=1) + "\n")
     save_checkpoint(folder, "user_model", [adapter], base=base)  # last: it makes the folder whole
     return log

@@ -2,7 +2,12 @@
 
 import pytest
 
-from experiments.fidelity.probes.negation import mirrored, negated, reflections, worsening_scripts
+from experiments.fidelity.probes.negation import (
+    mirrored,
+    negated,
+    negation_pairs,
+    worsening_scripts,
+)
 from experiments.fidelity.probes.scripted import Script
 from persuade_env.dialogue import Decision
 from persuade_env.errors import UserModelError
@@ -68,29 +73,29 @@ def test_a_mind_is_turned_round():
 def test_a_symmetrical_mind_is_a_perfect_mirror_wherever_it_starts():
     for start in (2.0, 6.0):
         script = Script(scenario(initial_attitude=start), SETTLING)
-        (found,) = reflections(Moved(0.8, -0.8), [script], seed=0)
+        (found,) = negation_pairs(Moved(0.8, -0.8), [script], seed=0)
         assert (found.gain, found.mirrored) == pytest.approx((1.6, -1.6))
         assert found.asymmetry == pytest.approx(0.0)
 
 
 def test_a_mind_that_gives_more_than_it_takes_leans():
-    (found,) = reflections(Moved(0.8, -0.2), [WORDS], seed=0)
-    assert found.lean == pytest.approx((1.6 - 0.4) / 6)
-    (against,) = reflections(Moved(0.2, -0.8), worsening_scripts([WORDS]), seed=0)
-    assert (against.gain, against.mirrored) == pytest.approx((-1.6, 0.4))
-    assert against.asymmetry == pytest.approx(0.2)
-    assert against.lean < 0
+    (found,) = negation_pairs(Moved(0.8, -0.2), [WORDS], seed=0)
+    assert found.bias == pytest.approx((1.6 - 0.4) / 6)
+    (train_user,) = negation_pairs(Moved(0.2, -0.8), worsening_scripts([WORDS]), seed=0)
+    assert (train_user.gain, train_user.mirrored) == pytest.approx((-1.6, 0.4))
+    assert train_user.asymmetry == pytest.approx(0.2)
+    assert train_user.bias < 0
 
 
 def test_the_end_of_the_scale_does_not_hide_a_lean():
-    (found,) = reflections(Moved(2.0, -1.5), [WORDS], seed=0)
+    (found,) = negation_pairs(Moved(2.0, -1.5), [WORDS], seed=0)
     assert (found.gain, found.mirrored) == (2.0, -1.5)
-    (at_once,) = reflections(Moved(9.0, -9.0), [WORDS], seed=0)
+    (at_once,) = negation_pairs(Moved(9.0, -9.0), [WORDS], seed=0)
     assert (at_once.gain, at_once.mirrored) == (3.0, -3.0)
 
 
 def test_decisions_shorten_neither_side():
-    (found,) = reflections(Moved(0.5, -0.5, Decision.REFUSE), [WORDS], seed=0)
+    (found,) = negation_pairs(Moved(0.5, -0.5, Decision.REFUSE), [WORDS], seed=0)
     assert found.gain == 1.0
 
 
@@ -101,4 +106,4 @@ def test_a_failure_on_one_side_leaves_the_scenario_out():
                 return UserReply(error=UserModelError("no"))
             return super().answer(dialogue)
 
-    assert reflections(Half(1.0, -1.0), [WORDS], seed=0) == []
+    assert negation_pairs(Half(1.0, -1.0), [WORDS], seed=0) == []

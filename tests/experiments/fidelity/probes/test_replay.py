@@ -4,7 +4,12 @@ from copy import copy
 
 import pytest
 
-from experiments.fidelity.probes.replay import MindUser, followed, forced_replies, without_words
+from experiments.fidelity.probes.replay import (
+    AttitudeOnlyUser,
+    attitude_only,
+    replayed_dialogues,
+    teacher_forced_replies,
+)
 from persuade_env.dialogue import (
     Decision,
     PersuadeeTurn,
@@ -15,9 +20,9 @@ from persuade_env.dialogue import (
 from persuade_env.protocols import UserReply
 from persuade_env.text.embedding import Embedder
 from tests.helpers import FAILURE, Deaf, felt, scenario
-from user_models.learned.attitude_model import PULLS, Argument, Mind
-from user_models.learned.plausibility import Coherence
-from user_models.learned.semantic_embedding import Common
+from user_models.learned.attitude_model import STANCE_FEATURES, Argument, AttitudeModel
+from user_models.learned.plausibility import PlausibilityModel
+from user_models.learned.semantic_embedding import CommonComponents
 from user_models.learned.user import LearnedUser
 from user_models.rule_based import ConcernsUser
 
@@ -70,7 +75,7 @@ class Rising:
 
 def test_forced_replies_stand_beside_what_was_said_there():
     user = Rising()
-    found, failed = forced_replies(user, [LONG, TOLD], 0)
+    found, failed = teacher_forced_replies(user, [LONG, TOLD], 0)
     assert failed == 0
     # Not "Hello.", which answers nothing.
     assert [one.recorded.response for one in found] == ["Where to?", "No tent.", "Hm.", "Ok."]
@@ -81,16 +86,16 @@ def test_forced_replies_stand_beside_what_was_said_there():
 
 
 def test_failed_replies_are_counted():
-    found, failed = forced_replies(Rising(fails_at=1), [LONG, SHORT], 0)
+    found, failed = teacher_forced_replies(Rising(fails_at=1), [LONG, SHORT], 0)
     assert (len(found), failed) == (1, 2)
-    along, broken = followed(Rising(fails_at=2), [LONG, SHORT], 0)
+    along, broken = replayed_dialogues(Rising(fails_at=2), [LONG, SHORT], 0)
     assert ([one.scenario for one in along], broken) == (["leisure-2"], 1)
 
 
 def test_along_a_dialogue_the_attitude_is_the_users_own_and_the_words_the_persons():
     user = Rising(accepts_at=2)
     asked = []
-    (long, short), failed = followed(user, [LONG, SHORT, TOLD], 0, asked.append)
+    (long, short), failed = replayed_dialogues(user, [LONG, SHORT, TOLD], 0, asked.append)
     assert failed == 0
     assert sum(asked) == 4  # three persuader turns and one; TOLD has no outcome
     last = max(user.heard, key=lambda one: len(one.turns))
@@ -108,17 +113,19 @@ def test_along_a_dialogue_the_attitude_is_the_users_own_and_the_words_the_person
 
 DEAF = Deaf(0.0)
 
-MIND = Mind(
-    common=Common(mean=(0.0,), directions=()),
-    coherence=Coherence(),
+MIND = AttitudeModel(
+    common=CommonComponents(mean=(0.0,), directions=()),
+    plausibility=PlausibilityModel(),
     argument=Argument(
-        weights=tuple(2.0 if name == "settles_over_worsens_by_words" else 0.0 for name in PULLS),
-        case_weights=(0.0, 0.0),
-        craft_weights=(0.0,),
-        craft_intercept=0.0,
+        weights=tuple(
+            2.0 if name == "settles_over_worsens_by_words" else 0.0 for name in STANCE_FEATURES
+        ),
+        cumulative_weights=(0.0, 0.0),
+        delivery_weights=(0.0,),
+        delivery_intercept=0.0,
     ),
-    hearing_weights=(0.0,),
-    hearing_intercept=-0.2,
+    reaction_weights=(0.0,),
+    reaction_intercept=-0.2,
     ending_classes=("accept", "continue", "refuse"),
     ending_weights=((1.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 0.0), (-1.0, 0.0, 0.0, 0.0)),
     ending_intercepts=(-4.0, 0.0, 2.0),
@@ -128,29 +135,29 @@ MIND = Mind(
 def test_a_mind_decides_as_it_hears_and_says_that_it_knows_no_mind():
     said = LONG.dialogue(LONG.dialogues[0], until=2)
     bare = said.model_copy(update={"scenario": scenario(concerns=())})
-    first, second = MindUser(MIND, DEAF).reply([bare, said], [1, 7])
+    first, second = AttitudeOnlyUser(MIND, DEAF).reply([bare, said], [1, 7])
     assert first.error is not None
-    ((attitude, decision),) = MIND.hear([said], [7], Embedder(), DEAF)
+    ((attitude, decision),) = MIND.predict([said], [7], Embedder(), DEAF)
     assert (second.turn.attitude, second.turn.decision) == (attitude, decision)
 
 
 def test_only_a_learned_users_mind_may_go_without_words():
     learned = object.__new__(LearnedUser)  # no language model is asked here
-    learned.mind, learned.ear, learned.drafts = MIND, DEAF, 4
+    learned.attitude_model, learned.encoder, learned.n_drafts = MIND, DEAF, 4
     undecided = copy(learned)
-    undecided.mind = None
-    spared = without_words(learned, [LONG])
-    assert isinstance(spared, MindUser)
-    assert spared.mind is MIND
+    undecided.attitude_model = None
+    spared = attitude_only(learned, [LONG])
+    assert isinstance(spared, AttitudeOnlyUser)
+    assert spared.attitude_model is MIND
     strange = LONG.model_copy(update={"persona": None})
     for user, records in ((learned, [LONG, strange]), (undecided, [LONG])):
-        asked = without_words(user, records)
+        asked = attitude_only(user, records)
         assert isinstance(asked, LearnedUser)
-        assert (asked.mind, asked.drafts, user.drafts) == (user.mind, 1, 4)
+        assert (asked.attitude_model, asked.n_drafts, user.n_drafts) == (user.attitude_model, 1, 4)
     other = ConcernsUser()
-    assert without_words(other, [LONG]) is other
+    assert attitude_only(other, [LONG]) is other
 
 
-@pytest.mark.parametrize("user", [ConcernsUser(), MindUser(MIND, DEAF)])
+@pytest.mark.parametrize("user", [ConcernsUser(), AttitudeOnlyUser(MIND, DEAF)])
 def test_the_same_seed_gives_the_same_course(user):
-    assert followed(user, [LONG, SHORT], 3) == followed(user, [LONG, SHORT], 3)
+    assert replayed_dialogues(user, [LONG, SHORT], 3) == replayed_dialogues(user, [LONG, SHORT], 3)
