@@ -20,7 +20,7 @@ from agents.persuaders.intent_to_strategy import IntentToStrategyPersuader
 from agents.persuaders.prompted import PromptedPersuader
 from agents.persuaders.prompts import persuader_messages, spoken_messages
 from agents.persuaders.scripted import CONTROLS
-from agents.preferences.simulate import PreferenceSettings, contexts_of, simulate
+from agents.preferences.simulate import PreferenceSettings, preference_contexts, simulate
 from persuade_env.action_format import render_turn
 from persuade_env.dialogue import (
     Concern,
@@ -242,7 +242,7 @@ def test_best_of_n_looks_into_the_mind_and_does_not_tell_its_persuader():
 def test_simulated_preferences_do_not():
     chat = Recorder()
     simulated = simulate(
-        contexts_of([recorded()]),
+        preference_contexts([recorded()]),
         IntentToStrategyPersuader(chat),
         Tactful(),
         settings=PreferenceSettings(n_candidates=2, depth=2),

@@ -4,7 +4,7 @@ import pytest
 
 from agents.persuaders.best_of_n import BestOfN
 from agents.registry import load_agent
-from experiments.common.resolve import agent_in
+from experiments.common.resolve import resolve_agent_spec
 from persuade_env.dialogue import Decision, Dialogue, PersuaderTurn
 from persuade_env.episode import rollout
 from persuade_env.errors import PersuaderError, UnknownNameError
@@ -130,7 +130,7 @@ def test_it_is_named_by_what_it_is_built_on(tmp_path):
     assert agent.n == 3
     (reply,) = agent.act([persuader_view(Dialogue(scenario=scenario()))], [0])
     assert reply.turn.response
-    assert agent_in(tmp_path, "best-of-4") == (
+    assert resolve_agent_spec(tmp_path, "best-of-4") == (
         f"best-of-4=checkpoint={tmp_path / 'sft'}@learned={tmp_path / 'user-model'}"
     )
     with pytest.raises(UnknownNameError):
