@@ -11,11 +11,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from persuade_env.action_format import one_line
 from persuade_env.dialogue import TONES, Decision, Dialogue, PersuadeeTurn, PersuaderTurn
 from persuade_env.errors import UserModelError
 from persuade_env.protocols import ChatModel, Completion, Message, StopReason, Usage, UserReply
 from persuade_env.seeding import derive_seed
+from persuade_env.text.normalize import one_line
 from user_models.learned.user import (
     EMPTY_RESPONSE,
     StateConstraint,

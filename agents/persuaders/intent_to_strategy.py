@@ -12,11 +12,12 @@ from functools import lru_cache
 from pathlib import Path
 
 from agents.persuaders.prompts import persuader_messages
-from persuade_env.action_format import parse_turn, read_action, whole_sentences
+from persuade_env.action_format import parse_turn, read_action
 from persuade_env.dialogue import Dialogue
 from persuade_env.errors import MalformedTurnError, PersuaderError
 from persuade_env.protocols import ChatModel, Completion, PersuaderReply, StopReason, Usage
 from persuade_env.seeding import derive_seed
+from persuade_env.text.normalize import whole_sentences
 
 
 class IntentToStrategyPersuader:

@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 
 from agents.persuaders.prompts import spoken_messages
-from persuade_env.action_format import one_line, whole_sentences
 from persuade_env.dialogue import Dialogue, PersuaderTurn
 from persuade_env.protocols import ChatModel, Completion, PersuaderReply, StopReason, Usage
 from persuade_env.seeding import derive_seed
+from persuade_env.text.normalize import one_line, whole_sentences
 
 
 class PromptedPersuader:

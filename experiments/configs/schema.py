@@ -7,14 +7,11 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from agents.preferences.simulate import PreferenceSettings
-from agents.training.dpo import DPOSettings
-from agents.training.grpo_settings import GRPOSettings
-from agents.training.ppo_settings import PPOSettings
-from agents.training.sft import SFTSettings
+from agents.training.config import DPOSettings, GRPOSettings, PPOSettings, SFTSettings
 from experiments.benchmark.dialogues import BenchmarkSettings
 from persuade_env.errors import UnknownNameError
 from persuade_env.llm.builtin_model import EMBEDDED
-from persuade_env.llm.training.lora import LoraSettings
+from persuade_env.llm.training.config import LoraSettings
 from user_models.learned.training.attitude_model import AttitudeModelSettings
 from user_models.learned.training.train import UserModelSettings
 

@@ -10,7 +10,6 @@ from rich.markup import escape
 from rich.prompt import FloatPrompt, Prompt
 
 from agents.registry import load_agent
-from persuade_env.action_format import one_line
 from persuade_env.dialogue import MAX_ATTITUDE, MIN_ATTITUDE, Decision, Dialogue, PersuadeeTurn
 from persuade_env.envs.core import EnvCore, describe_scenario
 from persuade_env.envs.rendering import render_ansi
@@ -18,6 +17,7 @@ from persuade_env.episode import Episode, rollout, step
 from persuade_env.protocols import UserReply
 from persuade_env.scenarios import load_corpus
 from persuade_env.seeding import generator
+from persuade_env.text.normalize import one_line
 
 _DECISIONS = {"c": Decision.CONTINUE, "a": Decision.ACCEPT, "r": Decision.REFUSE}
 

@@ -15,7 +15,6 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Box, Discrete
 
-from persuade_env.action_format import one_line
 from persuade_env.dialogue import PersuaderTurn, Scenario
 from persuade_env.envs.core import EnvCore, ScenarioSource
 from persuade_env.envs.realizers import Realizer, TextRealizer
@@ -26,6 +25,7 @@ from persuade_env.protocols import PersuaderReply, UserModel, persuader_view
 from persuade_env.rewards import Reward
 from persuade_env.seeding import derive_seed
 from persuade_env.text.embedding import Embedder
+from persuade_env.text.normalize import one_line
 
 MAX_STRATEGIES = 14
 """Actions, unless told otherwise: the shipped scenarios have 12 to 14 candidate strategies."""

@@ -6,12 +6,12 @@ import logging
 import re
 from collections.abc import Sequence
 
-from persuade_env.action_format import one_line
 from persuade_env.dialogue import Dialogue, PersuaderTurn
 from persuade_env.errors import ChatError
 from persuade_env.llm.sanitize import sanitize
 from persuade_env.protocols import ChatModel, Completion, Message, StopReason, Verdict
 from persuade_env.seeding import derive_seed
+from persuade_env.text.normalize import one_line
 
 _WINNER = re.compile(
     r"winner\**\s*[:=]\s*[*\[(\"']*\s*(?:an?\s+(?=tie))?(?:dialogue\s+)?(A|B|tie)\b", re.IGNORECASE

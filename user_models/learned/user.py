@@ -29,12 +29,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from persuade_env.action_format import one_line, whole_sentences
 from persuade_env.dialogue import TONES, Decision, Dialogue, PersuadeeTurn, PersuaderTurn
 from persuade_env.errors import UserModelError
 from persuade_env.protocols import Completion, Message, StopReason, Usage, UserReply
 from persuade_env.seeding import derive_seed, generator
 from persuade_env.text.embedding import Embedder
+from persuade_env.text.normalize import one_line, whole_sentences
 from user_models.learned.attitude_model import AttitudeModel, has_concerns, read_attitude_model
 from user_models.learned.encoder import EMPTY_RESPONSE, TurnEncoder, clean_response, situation
 from user_models.learned.plausibility import LinearTest

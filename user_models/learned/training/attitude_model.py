@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from persuade_env.action_format import one_line
 from persuade_env.dialogue import PersuaderTurn, ScenarioRecord
 from persuade_env.errors import UserModelError
 from persuade_env.seeding import derive_seed, generator
 from persuade_env.text.embedding import Embedder
+from persuade_env.text.normalize import one_line
 from user_models.learned.attitude_model import (
     CUMULATIVE_FEATURES,
     STANCE_FEATURES,
