@@ -1,8 +1,8 @@
-"""The nouns of the suite: scenario, persona, turn, dialogue, outcome.
+"""The data model: scenario, persona, turn, dialogue and outcome, as frozen pydantic models.
 
-Everything here is an immutable, validated value. Whatever else happens in the
-suite is a function from these to these, so a dialogue can be forked, replayed,
-stored, or moved to another machine.
+All values are immutable and validated at construction. The rest of the suite consists of functions
+between them, so a dialogue can be forked, replayed, stored, or moved to another machine.
+Attitudes are on the 7-point Likert scale.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NEUTRAL_ATTITUDE = 4.0
 """Middle of the scale: could go either way."""
 
 DEFAULT_INITIAL_ATTITUDE = 3.0
-"""Attitude before the first turn where a data set does not tell: mildly against."""
+"""Attitude before the first turn where a data set records none: mildly against."""
 
 DOMAINS = (
     "Education", "Lifestyle", "Career", "Business", "Technology", "Health", "Psychology",
@@ -38,11 +38,15 @@ TONES = (
     "firm", "hesitant", "hopeful", "impatient", "polite", "relieved", "sad", "skeptical",
     "thoughtful", "tired", "warm", "wary",
 )  # fmt: skip
-"""The closed list of tones a persuadee of this suite speaks in."""
+"""The closed set of tones of a persuadee in the corpus."""
 
 
 class Decision(StrEnum):
-    """The persuadee's structured end signal, one per persuadee turn."""
+    """The persuadee's structured end signal, one per persuadee turn.
+
+    >>> Decision("accept")
+    <Decision.ACCEPT: 'accept'>
+    """
 
     CONTINUE = "continue"
     ACCEPT = "accept"
@@ -50,14 +54,18 @@ class Decision(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How a dialogue ended, derived from its last decision."""
+    """How a dialogue ended, derived from its last decision.
+
+    >>> Outcome.UNDECIDED.value
+    'undecided'
+    """
 
     ACCEPTED = "accepted"
     """The persuadee agreed to the goal."""
     REFUSED = "refused"
     """The persuadee walked away."""
     UNDECIDED = "undecided"
-    """The turns ran out."""
+    """The dialogue reached its last turn without a decision."""
 
 
 _OUTCOME_OF = {
@@ -68,8 +76,13 @@ _OUTCOME_OF = {
 
 
 class Appeal(StrEnum):
-    """What a persuader turn mainly does: the ten strategies that PersuasionForGood is labelled
-    with (Wang et al., ACL 2019, table 2), or none of them."""
+    """The main persuasion strategy of a persuader turn, as PersuasionForGood labels it.
+
+    Ten strategies (Wang et al., ACL 2019, table 2), or none of them.
+
+    >>> Appeal("logical-appeal").name
+    'LOGICAL'
+    """
 
     LOGICAL = "logical-appeal"
     EMOTION = "emotion-appeal"
@@ -78,7 +91,7 @@ class Appeal(StrEnum):
     SELF_MODELING = "self-modeling"
     PERSONAL_STORY = "personal-story"
     INFORMATION = "donation-information"
-    """There: how to donate. Here: how what is asked for is done, where, when, at what cost."""
+    """There: how to donate. Here: how, where, when and at what cost to do what the goal asks."""
     SOURCE_INQUIRY = "source-related-inquiry"
     TASK_INQUIRY = "task-related-inquiry"
     PERSONAL_INQUIRY = "personal-related-inquiry"
@@ -93,7 +106,11 @@ class _Frozen(BaseModel):
 
 
 class Concern(_Frozen):
-    """One reason to hesitate, with what would settle it and what would make it worse."""
+    """One reason to hesitate, with what would settle it and what would make it worse.
+
+    >>> Concern(id="dog", text="Who feeds my dog?", settled_by="a sitter", worsened_by="scorn").id
+    'dog'
+    """
 
     id: NonEmpty = Field(description="Short name, unique within the persona.")
     text: NonEmpty = Field(description="The concern, as the persuadee would put it.")
@@ -102,7 +119,11 @@ class Concern(_Frozen):
 
 
 class Persona(_Frozen):
-    """What the persuader can't see: the mind behind the persuadee's words."""
+    """The persuadee's hidden state: traits, initial attitude and concerns.
+
+    >>> Persona(traits=("calm",), stubbornness=0.5).initial_attitude
+    3.0
+    """
 
     traits: tuple[NonEmpty, ...] = Field(min_length=1, description="How this person is.")
     stubbornness: float = Field(
@@ -125,7 +146,13 @@ class Persona(_Frozen):
 
 
 class Scenario(_Frozen):
-    """Who wants what from whom, and why that is not easy."""
+    """A persuasion task: two people, their situation, the persuader's goal and a hidden persona.
+
+    >>> scenario = Scenario(id="leisure-1", domain="Leisure", background="Two neighbours talk.",
+    ...     persuader="Ana", persuadee="Bo", goal="persuade Bo to come camping")
+    >>> scenario.initial_attitude
+    3.0
+    """
 
     id: NonEmpty
     domain: NonEmpty = Field(description="One of the 35 domains, or a data set's own.")
@@ -155,32 +182,40 @@ class Scenario(_Frozen):
 
 
 class PersuaderTurn(_Frozen):
-    """What the persuader thought, chose and said. Only `response` reaches the persuadee."""
+    """A persuader turn: reasoning, strategy and response, of which the persuadee sees the last.
+
+    >>> PersuaderTurn(response="I have a second tent.").role
+    'persuader'
+    """
 
     role: Literal["persuader"] = "persuader"
     analysis: str = Field(default="", description="Private intent-to-strategy reasoning.")
     strategy: str = Field(default="", description="A candidate strategy, or free text.")
-    response: str = Field(description="What is said; may be empty (silence).")
+    response: str = Field(description="The utterance; may be empty (silence).")
     appeal: Appeal | None = Field(
         default=None,
-        description="Label: what the turn mainly does, in PersuasionForGood's terms; "
-        "null where nobody labelled it.",
+        description="Label: the turn's main strategy, in PersuasionForGood's terms; "
+        "null where unlabelled.",
     )
     bluff: bool = Field(
-        default=False, description="Label: the turn makes up a fact or fakes experience."
+        default=False, description="Label: the turn invents a fact or fakes experience."
     )
 
 
 class PersuadeeTurn(_Frozen):
-    """What the persuadee felt and said in answer."""
+    """A persuadee turn: attitude, tone, response and decision after the persuader's last turn.
+
+    >>> PersuadeeTurn(attitude=5.0, response="And who feeds the dog?").decision.value
+    'continue'
+    """
 
     role: Literal["persuadee"] = "persuadee"
     attitude: float | None = Field(
         default=None,
         ge=MIN_ATTITUDE,
         le=MAX_ATTITUDE,
-        description="Agreement with the goal after hearing the persuader, 1 to 7; "
-        "null where a data set doesn't tell.",
+        description="Agreement with the goal after the persuader's turn, 1 to 7; "
+        "null where a data set records none.",
     )
     tone: str = ""
     response: NonEmpty
@@ -194,9 +229,15 @@ Turn = Annotated[PersuaderTurn | PersuadeeTurn, Field(discriminator="role")]
 
 
 class Dialogue(_Frozen):
-    """A scenario and the turns so far, alternating; either side may open.
+    """A scenario and its turns so far, which alternate; either side may open.
 
-    The last turn alone may carry a decision other than `continue`.
+    Only the last turn may carry a decision other than `continue`.
+
+    >>> scenario = Scenario(id="leisure-1", domain="Leisure", background="Two neighbours talk.",
+    ...     persuader="Ana", persuadee="Bo", goal="persuade Bo to come camping")
+    >>> opened = Dialogue(scenario=scenario).extended(PersuaderTurn(response="Come along."))
+    >>> opened.extended(PersuadeeTurn(response="Fine.", decision="accept")).outcome.value
+    'accepted'
     """
 
     scenario: Scenario
@@ -228,15 +269,17 @@ class Dialogue(_Frozen):
 
     @property
     def persuader_turns(self) -> tuple[PersuaderTurn, ...]:
+        """The persuader's turns, in order."""
         return tuple(turn for turn in self.turns if isinstance(turn, PersuaderTurn))
 
     @property
     def persuadee_turns(self) -> tuple[PersuadeeTurn, ...]:
+        """The persuadee's turns, in order."""
         return tuple(turn for turn in self.turns if isinstance(turn, PersuadeeTurn))
 
     @property
     def attitude(self) -> float:
-        """The latest known attitude, 1 to 7; the scenario's initial one before any."""
+        """The last recorded attitude, 1 to 7; the scenario's initial one where there is none."""
         for turn in reversed(self.turns):
             if isinstance(turn, PersuadeeTurn) and turn.attitude is not None:
                 return turn.attitude
@@ -244,7 +287,7 @@ class Dialogue(_Frozen):
 
     @property
     def outcome(self) -> Outcome:
-        """`accepted` or `refused` by the last decision, else `undecided`."""
+        """The outcome by the last decision; `undecided` before any."""
         for turn in reversed(self.turns):
             if isinstance(turn, PersuadeeTurn):
                 return _OUTCOME_OF[turn.decision]
@@ -252,14 +295,18 @@ class Dialogue(_Frozen):
 
 
 class RecordedDialogue(_Frozen):
-    """A dialogue of a data set: its turns, and how well its persuader did."""
+    """A dialogue of a data set: its turns, and labels of its quality and outcome.
+
+    >>> RecordedDialogue(id="d", turns=(PersuaderTurn(response="Hi."),)).quality is None
+    True
+    """
 
     id: NonEmpty = Field(description="Unique within the scenario.")
     quality: Literal["competent", "poor"] | None = Field(
-        default=None, description="How the persuader goes about it; null where unknown."
+        default=None, description="How well the persuader persuades; null where unknown."
     )
     persona: Persona | None = Field(
-        default=None, description="Who the persuadee is here, where not the scenario's persona."
+        default=None, description="The persuadee's persona, where not the scenario's."
     )
     turns: tuple[Turn, ...] = Field(min_length=1)
     outcome_label: bool | None = Field(
@@ -268,7 +315,14 @@ class RecordedDialogue(_Frozen):
 
 
 class ScenarioRecord(Scenario):
-    """One line of a scenario file: a scenario with its recorded dialogues."""
+    """One line of a scenario file: a scenario with its recorded dialogues.
+
+    >>> recorded = RecordedDialogue(id="d", turns=(PersuaderTurn(response="Hi."),))
+    >>> record = ScenarioRecord(id="leisure-1", domain="Leisure", background="Two neighbours talk.",
+    ...     persuader="Ana", persuadee="Bo", goal="persuade Bo to come", dialogues=(recorded,))
+    >>> len(record.dialogue(recorded).turns)
+    1
+    """
 
     dialogues: tuple[RecordedDialogue, ...] = ()
 
@@ -291,15 +345,17 @@ class ScenarioRecord(Scenario):
 
     @property
     def scenario(self) -> Scenario:
-        """The scenario without its dialogues: what an environment is given."""
+        """The scenario without its recorded dialogues, as an environment takes it."""
         return Scenario.model_construct(
             **{name: getattr(self, name) for name in Scenario.model_fields}
         )
 
     def dialogue(self, recorded: RecordedDialogue, until: int | None = None) -> Dialogue:
-        """One recorded dialogue, or its turns before `until`, as a `Dialogue` of this scenario.
+        """A recorded dialogue as a `Dialogue` of this scenario, with the persona of that dialogue.
 
-        The scenario's persona is the one that spoke in it.
+        Args:
+            recorded: one of `dialogues`.
+            until: only the turns before this index; all of them by default.
         """
         scenario = self.scenario
         if recorded.persona is not None:

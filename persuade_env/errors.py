@@ -1,26 +1,35 @@
-"""One error type per boundary.
+"""Exceptions, one type for each boundary of the suite.
 
-Each carries a `kind`, a short stable name. It is what `info["error_kind"]` and the
-reports show, so a run can count failures without parsing messages.
+Each has a `kind`, a short stable name that appears in `info["error_kind"]` and in reports, so a
+run can count failures without parsing messages.
 """
 
 from __future__ import annotations
 
 
 class PersuadeError(Exception):
-    """Base of all errors that this suite raises on purpose; the message says what to do."""
+    """Base of all exceptions that this suite raises on purpose; the message says what to do.
+
+    >>> issubclass(JudgeError, PersuadeError), JudgeError.kind
+    (True, 'judge')
+    """
 
     kind: str = "error"
 
 
 class ScenarioError(PersuadeError):
-    """A scenario file, or a record in it, is not what its format demands."""
+    """A scenario file, or a record in it, does not conform to its format."""
 
     kind = "scenario"
 
 
 class UnknownNameError(PersuadeError):
-    """A name (agent, user model, preset, format, scenario) that nothing answers to."""
+    """A name (of an agent, user model, preset, format or scenario) is not registered.
+
+    >>> raise UnknownNameError("split", "dev", ["train", "test"])
+    Traceback (most recent call last):
+    persuade_env.errors.UnknownNameError: unknown split 'dev'; known: train, test
+    """
 
     kind = "unknown_name"
 
@@ -36,7 +45,11 @@ class ChatError(PersuadeError):
 
 
 class ChatUnavailableError(ChatError):
-    """A server that is down, too slow or too busy, also after the retries."""
+    """A server is down, too slow or too busy, also after the retries.
+
+    >>> ChatUnavailableError("busy", retry_after=2.0).retry_after
+    2.0
+    """
 
     kind = "chat_unavailable"
 
@@ -46,13 +59,13 @@ class ChatUnavailableError(ChatError):
 
 
 class ChatRejectedError(ChatError):
-    """A server that refuses the request: a wrong key or model, too long a prompt."""
+    """A server refuses the request: a wrong key or model, too long a prompt."""
 
     kind = "chat_rejected"
 
 
 class UserModelError(PersuadeError):
-    """A user model could not answer, also after its one repair."""
+    """A user model could not answer, also after its one retry."""
 
     kind = "user_model"
 
@@ -76,6 +89,6 @@ class JudgeError(PersuadeError):
 
 
 class RunError(PersuadeError):
-    """A run directory cannot be used: in use, of another configuration, or incomplete."""
+    """A run folder cannot be used: locked, of another configuration, or incomplete."""
 
     kind = "run"

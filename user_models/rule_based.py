@@ -96,7 +96,7 @@ class ConcernsUser:
             tuple([one_line(turn.response) for turn in dialogue.persuader_turns])
             for dialogue in dialogues
         ]
-        self._embed.remember([text for responses in heard for text in responses])
+        self._embed.precompute([text for responses in heard for text in responses])
         return [
             self._one(dialogue, responses, seed)
             for dialogue, responses, seed in zip(dialogues, heard, seeds, strict=True)

@@ -1,0 +1,1 @@
+"""Training of persuaders: SFT, DPO, PPO and GRPO."""

@@ -112,7 +112,7 @@ def gymnasiums(width: int, steps: int) -> Paced:
 def embedding(width: int, steps: int) -> Paced:
     """Nothing but the embedding of the actions: what no environment can be faster than."""
     embed = Embedder()
-    return pace("embedding alone", width, steps, embed.remember)
+    return pace("embedding alone", width, steps, embed.precompute)
 
 
 def main(

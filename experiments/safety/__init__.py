@@ -1,0 +1,1 @@
+"""Evaluation of the misconduct detector and rates of misconduct."""

@@ -1,0 +1,1 @@
+"""Interactive dialogues between a person and a model."""

@@ -1,0 +1,1 @@
+"""Judges, which decide which of two dialogues persuaded better."""

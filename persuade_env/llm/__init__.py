@@ -1,0 +1,1 @@
+"""Language models: loading, checkpoints, chat backends, generation and fine-tuning."""

@@ -1,0 +1,1 @@
+"""Safety checks of text: a misconduct detector and a filter of harmful goals."""

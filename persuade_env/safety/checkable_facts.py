@@ -1,4 +1,7 @@
-"""What in a text could be looked up: numbers, names and sources, and the words that carry it."""
+"""Extracts checkable facts from text: numbers in digits or words, names, and content words.
+
+The misconduct detector compares them with the facts of the scenario and the dialogue.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +32,12 @@ _SCALES = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
 _DIGITS = re.compile(r"\d+(?:[.,:]\d+)*")
 _TOKENS = re.compile(r"\d+(?:[.,:]\d+)*|[a-z]+", re.IGNORECASE)
 _SHORT_YEAR = re.compile(r"'([2-9]\d)\b")
-_SMALL = 3
-"""Number words up to this are more often a manner of speaking than a figure."""
+_IDIOMATIC_UP_TO = 3
+"""Number words up to this are more often idioms ("one or two") than figures."""
 
 _EXACT_UP_TO = 20.0
-_ROUNDED = 0.02
-"""Larger figures may be rounded by this share."""
+_ROUNDING_TOLERANCE = 0.02
+"""Relative deviation by which figures above `_EXACT_UP_TO` may be rounded."""
 
 _CLOCK = re.compile(
     r"\b(?:(?:half|quarter|twenty|ten|five) (?:past|to)|at|by|till|until|before|after) "
@@ -43,7 +46,7 @@ _CLOCK = re.compile(
     r"weeks?|months?|years?|metres?|kilometres?|people))",
     re.IGNORECASE,
 )
-"""A time of day in words: mostly when two people will meet."""
+"""A time of day in words, which mostly proposes a meeting and claims nothing."""
 
 _NAME = re.compile(r"(?<![.!?…:\"“] )(?<!^)(?<![\"“(])\b[A-Z][a-zà-ÿ]{2,}(?:[’'-][A-Z][a-zà-ÿ]+)*")
 _NO_NAMES = frozenset((
@@ -82,13 +85,21 @@ _SENTENCE = re.compile(r"(?<=[.!?…])[\"”']?\s+")
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of a text, each with its own end mark."""
-    return [one for one in _SENTENCE.split(normalize_quotes(text)) if one]
+    """The sentences of a text, each with its end mark.
+
+    >>> sentences("Come along. It’s free!")
+    ['Come along.', "It's free!"]
+    """
+    return [sentence for sentence in _SENTENCE.split(normalize_quotes(text)) if sentence]
 
 
 @lru_cache(maxsize=4096)
 def content_words(text: str) -> frozenset[str]:
-    """Roughly stemmed words that carry content."""
+    """The words of a text without stop words, in lower case and roughly stemmed.
+
+    >>> sorted(content_words("She lends us the tents."))
+    ['lend', 'tent']
+    """
     words = (word.lower() for word in _WORD.findall(normalize_quotes(text)))
     return frozenset(_stem(word.removesuffix("'s")) for word in words if word not in _STOP)
 
@@ -102,42 +113,46 @@ def _stem(word: str) -> str:
 
 @lru_cache(maxsize=4096)
 def numbers(text: str, smallest_word: int = 0) -> frozenset[float]:
-    """The values of all numbers, written in digits or in words ("four hundred and ten").
+    """The values of all numbers in a text, written in digits or in words.
+
+    >>> sorted(numbers("four hundred and ten of 1,200"))
+    [410, 1200.0]
 
     Args:
-        smallest_word: values in words below it are left out.
+        text: any text.
+        smallest_word: numbers in words with a smaller value are left out.
     """
-    found: set[float] = set()
+    values: set[float] = set()
     total: float = 0
     current: float = 0
-    open_ = False
+    in_number = False
 
     def close() -> None:
-        nonlocal total, current, open_
-        if open_ and total + current >= smallest_word:
-            found.add(total + current)
-        total, current, open_ = 0, 0, False
+        nonlocal total, current, in_number
+        if in_number and total + current >= smallest_word:
+            values.add(total + current)
+        total, current, in_number = 0, 0, False
 
     for match in _TOKENS.finditer(_SHORT_YEAR.sub(r"19\1", normalize_quotes(text))):
         token = match[0].lower()
         if token[0].isdigit():
             close()
-            found |= _digits(token)
+            values |= _digits(token)
         elif token in _VALUES:
             value = _VALUES[token]
             # "twenty-three" adds up, "two, three" doesn't.
-            if open_ and not (current % 100 == 0 or (current % 10 == 0 and value < 10)):
+            if in_number and not (current % 100 == 0 or (current % 10 == 0 and value < 10)):
                 close()
             current += value
-            open_ = True
-        elif token in _SCALES and open_:
+            in_number = True
+        elif token in _SCALES and in_number:
             current *= _SCALES[token]
             if _SCALES[token] > 100:
                 total, current = total + current, 0
         elif token != "and":
             close()
     close()
-    return frozenset(found)
+    return frozenset(values)
 
 
 def _digits(token: str) -> set[float]:
@@ -152,30 +167,45 @@ def _digits(token: str) -> set[float]:
 
 
 def is_derivable(value: float, known: Iterable[float]) -> bool:
-    """Whether a number is one of the held ones, nearly so, or their sum, difference or product.
+    """Whether a number is known, rounded from a known one, or simple arithmetic on known ones.
 
-    A persuader who reckons with held numbers invents nothing: "six points short of the pass".
+    The arithmetic is the sum, difference or product of two, and a half, double, or a year of months
+    or weeks of one. A persuader who calculates with known numbers invents nothing: "six points
+    short of the pass".
+
+    >>> is_derivable(6, {40, 34}), is_derivable(7, {40, 34})
+    (True, False)
     """
     known = {*known}
-    slack = _ROUNDED if value > _EXACT_UP_TO else 0.0  # "nearly four thousand"
-    if any(abs(value - one) <= slack * value for one in known):
+    tolerance = _ROUNDING_TOLERANCE if value > _EXACT_UP_TO else 0.0  # "nearly four thousand"
+    if any(abs(value - number) <= tolerance * value for number in known):
         return True
-    reckoned = {one * by for one in known for by in (2, 12, 52)} | {one / 2 for one in known}
+    derived = {number * factor for number in known for factor in (2, 12, 52)}
+    derived |= {number / 2 for number in known}
     for a, b in combinations(known, 2):
-        reckoned |= {a + b, abs(a - b), a * b}
-    return any(abs(value - one) < 1e-6 for one in reckoned)
+        derived |= {a + b, abs(a - b), a * b}
+    return any(abs(value - number) < 1e-6 for number in derived)
 
 
 def new_numbers(sentence: str, known: frozenset[float]) -> set[float]:
-    """Figures of a sentence that neither are held nor follow from what is."""
-    spoken = _CLOCK.sub(" ", sentence)
-    return {one for one in numbers(spoken, _SMALL + 1) if not is_derivable(one, known)}
+    """The numbers of a sentence that cannot be derived from known ones (`is_derivable`).
+
+    >>> new_numbers("It costs 85 euros and not 40.", frozenset({40.0}))
+    {85.0}
+    """
+    without_times = _CLOCK.sub(" ", sentence)
+    values = numbers(without_times, _IDIOMATIC_UP_TO + 1)
+    return {value for value in values if not is_derivable(value, known)}
 
 
 def new_names(sentence: str, known: frozenset[str]) -> set[str]:
-    """Capitalized words inside a sentence that the known words don't contain.
+    """Capitalized words inside a sentence that are not among the known words.
+
+    >>> new_names("Then we asked Ludmila.", frozenset())
+    {'Ludmila'}
 
     Args:
+        sentence: one or more sentences; the first word of each is never a name.
         known: words in lower case.
     """
     return {
@@ -186,5 +216,11 @@ def new_names(sentence: str, known: frozenset[str]) -> set[str]:
 
 
 def words(text: str) -> frozenset[str]:
-    """All words in lower case, without `'s`."""
-    return frozenset(w.lower().removesuffix("'s") for w in _WORD.findall(normalize_quotes(text)))
+    """All words of a text in lower case, without `'s`.
+
+    >>> sorted(words("Bo's tent"))
+    ['bo', 'tent']
+    """
+    return frozenset(
+        word.lower().removesuffix("'s") for word in _WORD.findall(normalize_quotes(text))
+    )

@@ -1,6 +1,6 @@
-"""The wordings of goals that `persuade_env.safety.forbidden_goals` refuses, area by area.
+"""Regular expressions of the goals that `persuade_env.safety.forbidden_goals` refuses, by area.
 
-Patterns are matched without case, except where a name has to begin with a capital letter.
+They ignore case, except where a name has to begin with a capital letter.
 """
 
 from __future__ import annotations
@@ -11,7 +11,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Area:
-    """What is refused, and the reason that is shown."""
+    """One area of harm: its patterns, and the reason that an error message gives.
+
+    >>> area = Area("weapons", re.compile("bomb"))
+    >>> area.goal.search("to build a bomb") is not None
+    True
+    """
 
     reason: str
     goal: re.Pattern[str]
@@ -20,7 +25,7 @@ class Area:
 
 
 def _area(reason: str, *goal: str, background: str | None = None) -> Area:
-    either = re.compile("|".join(f"(?:{one})" for one in goal), re.IGNORECASE)
+    either = re.compile("|".join(f"(?:{pattern})" for pattern in goal), re.IGNORECASE)
     return Area(reason, either, re.compile(background, re.IGNORECASE) if background else None)
 
 
@@ -271,7 +276,7 @@ AREAS = (
         r"(?:abus\w+|violent \w+|man who (?:beats|hits))",
     ),
 )
-"""Everything that is refused, in the order in which reasons are looked for."""
+"""All refused areas; the first that matches gives the reason."""
 
 AGAINST = re.compile(
     r"\b(?:not|never|stop|quit|avoid|prevent|report|refrain|hand in|delete|remove|turn (?:in|"
@@ -280,7 +285,7 @@ AGAINST = re.compile(
     r"talk to|helpline|get help|instead of)\b",
     re.IGNORECASE,
 )
-"""Words before a match that turn the goal away from it, or ask for help."""
+"""Words before a match that negate it, or ask for help."""
 
 HARM_IN_NOT = frozenset(
     {
@@ -290,4 +295,4 @@ HARM_IN_NOT = frozenset(
         "self-harm or suicide",
     }
 )
-"""Areas in which the "not" or "stop" of a match is the harm itself."""
+"""Reasons for which the "not" or "stop" inside a match is the harm itself."""

@@ -1,4 +1,7 @@
-"""Reads and checks scenario files. Nothing is dropped silently: a file loads whole or fails."""
+"""Loads and validates scenario files, and publishes their JSON Schema.
+
+Nothing is dropped silently: `load` gives all records of a file or fails with every error.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +17,15 @@ from pydantic import ValidationError
 
 from persuade_env.dialogue import ScenarioRecord
 from persuade_env.errors import ScenarioError, UnknownNameError
-from persuade_env.safety.forbidden_goals import forbidden
+from persuade_env.safety.forbidden_goals import forbidden_reason
 from persuade_env.scenarios.datasets import ctompersu, daily_persuasion, persuasion_for_good
 from persuade_env.scenarios.splits import SPLITS, split_of
 
-MAX_SHOWN = 20
-"""Errors of one file that a message lists; the others are counted."""
+MAX_LISTED_ERRORS = 20
+"""Errors of one file that a message lists; further ones are counted."""
 
 Located = tuple[str, Callable[[], ScenarioRecord]]
-"""Where a record stands in its file, and what makes it."""
+"""A record's location in its file, and a function that parses it."""
 
 
 def _json_lines(path: Path) -> Iterable[Located]:
@@ -49,19 +52,20 @@ def load(path: str | Path, format: str = "persuade_env") -> list[ScenarioRecord]
     """The scenarios of a file (of a folder for `persuasion_for_good`).
 
     Raises:
-        ScenarioError: naming file, place, field and what was expected, one error per line,
-            if anything in the file is not as it should be.
+        ScenarioError: if anything in the file is invalid; one error per line, with file,
+            location, field and what was expected.
         UnknownNameError: if there is no such format.
     """
     records, errors = check(path, format)
     if errors:
-        more = [f"… and {len(errors) - MAX_SHOWN} more errors"] if len(errors) > MAX_SHOWN else []
-        raise ScenarioError("\n".join([*errors[:MAX_SHOWN], *more]))
+        unlisted = len(errors) - MAX_LISTED_ERRORS
+        more = [f"… and {unlisted} more errors"] if unlisted > 0 else []
+        raise ScenarioError("\n".join([*errors[:MAX_LISTED_ERRORS], *more]))
     return records
 
 
 def check(path: str | Path, format: str = "persuade_env") -> tuple[list[ScenarioRecord], list[str]]:
-    """What can be read of a file, and every error in it, as sentences.
+    """The valid records of a file, and every error in it as a sentence.
 
     Raises:
         UnknownNameError: if there is no such format.
@@ -71,26 +75,27 @@ def check(path: str | Path, format: str = "persuade_env") -> tuple[list[Scenario
     path = Path(path)
     records: list[ScenarioRecord] = []
     errors: list[str] = []
-    seen: dict[str, str] = {}
+    locations: dict[str, str] = {}
     try:
-        for place, make in FORMATS[format](path):
+        for location, make in FORMATS[format](path):
             try:
                 record = make()
             except ValidationError as error:
-                errors += [f"{path}: {place}: {one}" for one in _sentences(error)]
+                errors += [f"{path}: {location}: {message}" for message in _messages(error)]
                 continue
             except (ScenarioError, KeyError, TypeError, ValueError) as error:
-                what = f"missing field {error}" if isinstance(error, KeyError) else str(error)
-                errors.append(f"{path}: {place}: {what}")
+                message = f"missing field {error}" if isinstance(error, KeyError) else str(error)
+                errors.append(f"{path}: {location}: {message}")
                 continue
-            if reason := forbidden(record):
-                errors.append(f"{path}: {place}: field goal: forbidden, {reason}: {record.goal!r}")
-                continue
-            if record.id in seen:
+            if reason := forbidden_reason(record):
                 errors.append(
-                    f"{path}: {place}: field id: {record.id!r} is taken by {seen[record.id]}"
+                    f"{path}: {location}: field goal: forbidden, {reason}: {record.goal!r}"
                 )
-            seen[record.id] = place
+                continue
+            if record.id in locations:
+                taken = f"{record.id!r} is taken by {locations[record.id]}"
+                errors.append(f"{path}: {location}: field id: {taken}")
+            locations[record.id] = location
             records.append(record)
     except FileNotFoundError as error:
         return [], [f"{error.filename or path}: no such file"]
@@ -109,22 +114,22 @@ def check(path: str | Path, format: str = "persuade_env") -> tuple[list[Scenario
     return records, errors
 
 
-def _sentences(error: ValidationError) -> list[str]:
-    sentences = []
-    for one in error.errors(include_url=False):
-        field = ".".join(str(part) for part in one["loc"]) or "record"
-        given = repr(one["input"])
-        shown = given if len(given) <= 60 else given[:57] + "…"
-        message = one["msg"].removeprefix("Value error, ")
-        if one["type"] == "missing":
-            sentences.append(f"field {field}: missing")
-        elif one["type"] == "extra_forbidden":
-            sentences.append(f"field {field}: not a field of this format")
-        elif one["type"] == "value_error":
-            sentences.append(f"field {field}: {message}")
+def _messages(error: ValidationError) -> list[str]:
+    messages = []
+    for detail in error.errors(include_url=False):
+        field = ".".join(str(part) for part in detail["loc"]) or "record"
+        value = repr(detail["input"])
+        shortened = value if len(value) <= 60 else value[:57] + "…"
+        reason = detail["msg"].removeprefix("Value error, ")
+        if detail["type"] == "missing":
+            messages.append(f"field {field}: missing")
+        elif detail["type"] == "extra_forbidden":
+            messages.append(f"field {field}: not a field of this format")
+        elif detail["type"] == "value_error":
+            messages.append(f"field {field}: {reason}")
         else:
-            sentences.append(f"field {field}: expected: {message}; found {shown}")
-    return sentences
+            messages.append(f"field {field}: expected: {reason}; found {shortened}")
+    return messages
 
 
 @cache
@@ -134,7 +139,10 @@ def _corpus() -> tuple[ScenarioRecord, ...]:
 
 
 def load_corpus(split: str | None = None) -> list[ScenarioRecord]:
-    """The scenarios that the suite ships; only those of one split where it is named.
+    """The scenarios that the suite ships, all or those of one split.
+
+    >>> len(load_corpus()), len(load_corpus("test"))
+    (210, 41)
 
     Raises:
         UnknownNameError: if there is no such split.
@@ -147,6 +155,14 @@ def load_corpus(split: str | None = None) -> list[ScenarioRecord]:
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of one line of a scenario file; published as `scenario.schema.json`."""
+    """The JSON Schema of one line of a scenario file; published as `scenario.schema.json`.
+
+    Types are described by the first paragraph of their docstrings.
+
+    >>> json_schema()["$defs"]["Persona"]["description"]
+    "The persuadee's hidden state: traits, initial attitude and concerns."
+    """
     schema = ScenarioRecord.model_json_schema()
+    for definition in (schema, *schema["$defs"].values()):
+        definition["description"] = definition["description"].partition("\n\n")[0]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -1,4 +1,7 @@
-"""Unit vectors of texts, from static word embeddings (wordllama) whose weights are in the wheel."""
+"""Sentence embeddings: mean-pooled static word embeddings of wordllama, normalized to length 1.
+
+The weights are part of wordllama's wheel, so nothing is downloaded.
+"""
 
 from __future__ import annotations
 
@@ -16,46 +19,51 @@ _CACHED_WORDS = 16384
 
 
 class Embedder:
-    """Unit vectors of texts, with a bounded memory that changes no answer.
+    """Embeds texts as unit vectors, with a bounded cache that changes no result.
 
-    Silence is the zero vector: similar to nothing.
+    The dot product of two embeddings is their cosine similarity. An empty text is the zero vector,
+    whose similarity to anything is 0.
+
+    >>> embed = Embedder()
+    >>> tent, camping, loan = embed.all(["a tent", "let's go camping", "a bank loan"])
+    >>> bool(tent @ camping > tent @ loan)
+    True
     """
 
     def __init__(self) -> None:
         self._vectors: dict[str, np.ndarray] = {}
 
     def __call__(self, text: str) -> np.ndarray:
-        """The vector of one text, (dimension,)."""
+        """The embedding of one text, (dimension,)."""
         if text not in self._vectors:
-            self.remember([text])
+            self.precompute([text])
         return self._vectors[text]
 
     def all(self, texts: Sequence[str]) -> np.ndarray:
-        """The vectors of n texts, (n, dimension)."""
-        self.remember(texts)
+        """The embeddings of n texts, (n, dimension)."""
+        self.precompute(texts)
         return np.stack([self._vectors[text] for text in texts])
 
-    def remember(self, texts: Sequence[str]) -> None:
-        """Embeds the texts that aren't known yet, in one call."""
+    def precompute(self, texts: Sequence[str]) -> None:
+        """Embeds the texts that are not cached yet in one batch."""
         new = [text for text in dict.fromkeys(texts) if text not in self._vectors]
         if not new:
             return
         if len(self._vectors) + len(new) > _CACHED_TEXTS:
             kept = {text: self._vectors[text] for text in texts if text in self._vectors}
             self._vectors = kept
-        spoken = [text for text in new if text.strip()]
-        self._vectors.update(zip(spoken, _unit_vectors(spoken), strict=True))
-        for text in new:  # silence has no tokens to take the mean of
+        nonempty = [text for text in new if text.strip()]
+        self._vectors.update(zip(nonempty, _unit_vectors(nonempty), strict=True))
+        for text in new:  # an empty text has no tokens to average
             if text not in self._vectors:
                 self._vectors[text] = np.zeros(_vocabulary().vectors.shape[1], dtype=np.float32)
 
 
 @dataclass(frozen=True)
 class _Vocabulary:
-    """A tokenizer and the vector of each of its tokens, (n_tokens, dimension)."""
-
     tokenizer: Any
     vectors: np.ndarray
+    """One per token, (n_tokens, dimension)."""
 
 
 @lru_cache(maxsize=1)
@@ -70,33 +78,33 @@ def _vocabulary() -> _Vocabulary:
 
 
 def _tokens(text: str) -> list[int]:
-    """The token ids of a text, put together from those of its words.
+    """The token ids of a text, concatenated from the cached ids of its words.
 
     The tokenizer writes `▁` before a text and for each space, and merges neighbours into tokens. No
     token has a `▁` after another character, so nothing is merged across the beginning of a word:
     a word has the same tokens in every text. Texts with runs of spaces, with `▁` or with what
-    could be a special token (`<s>`) are taken whole.
+    could be a special token (`<s>`) are tokenized as a whole.
     """
     if "  " in text or "▁" in text or "<" in text or text != text.strip(" "):
-        return _encoded(text)
-    return list(chain.from_iterable(map(_of_word, text.split(" "))))
+        return _tokenize(text)
+    return list(chain.from_iterable(map(_word_tokens, text.split(" "))))
 
 
 @lru_cache(maxsize=_CACHED_WORDS)
-def _of_word(word: str) -> tuple[int, ...]:
-    return tuple(_encoded(word))
+def _word_tokens(word: str) -> tuple[int, ...]:
+    return tuple(_tokenize(word))
 
 
-def _encoded(text: str) -> list[int]:
+def _tokenize(text: str) -> list[int]:
     ids: list[int] = _vocabulary().tokenizer.encode(text, add_special_tokens=False).ids
     return ids
 
 
 def _unit_vectors(texts: Sequence[str]) -> np.ndarray:
-    """Of each text the mean of its tokens' vectors, at length 1, (n, dimension).
+    """The mean of each text's token vectors, normalized to length 1, (n, dimension).
 
-    The bits are those of wordllama's `embed(texts, norm=True)`, which pads a batch to its longest
-    text and is slower for it. Each text is summed up by itself, so no vector depends on the batch.
+    Bit for bit wordllama's `embed(texts, norm=True)`, but faster, because it does not pad the
+    batch to its longest text. Each text is summed by itself, so no vector depends on the batch.
     """
     vectors = _vocabulary().vectors
     tokens = [_tokens(text) for text in texts]

@@ -7,7 +7,7 @@ import pytest
 from persuade_env.dialogue import Scenario
 from persuade_env.errors import ScenarioError
 from persuade_env.safety.forbidden_goal_patterns import AREAS
-from persuade_env.safety.forbidden_goals import forbidden
+from persuade_env.safety.forbidden_goals import forbidden_reason
 from persuade_env.scenarios import check, load, load_corpus
 from tests.helpers import SHARED_DATA
 
@@ -206,7 +206,7 @@ HELD_OUT = [
 
 
 def reason(goal: str, background: str = "Two people talk.") -> str | None:
-    return forbidden(
+    return forbidden_reason(
         Scenario(
             id="x",
             domain="Ethics",
@@ -248,7 +248,7 @@ def test_the_background_counts_where_the_goal_says_too_little():
 
 
 def test_none_of_the_corpus_is_refused():
-    assert [one.id for one in load_corpus() if forbidden(one)] == []
+    assert [one.id for one in load_corpus() if forbidden_reason(one)] == []
 
 
 @pytest.mark.parametrize(
