@@ -1,4 +1,4 @@
-"""Judges by name, the one that reads attitudes, and how verdicts are made order-free."""
+"""A judge that compares outcomes and final attitudes, and order-consistent scores of any judge."""
 
 from __future__ import annotations
 
@@ -16,7 +16,15 @@ _RANK = {Outcome.REFUSED: 0, Outcome.UNDECIDED: 1, Outcome.ACCEPTED: 2}
 class AttitudeJudge:
     """Prefers the better outcome, then the higher final attitude of the persuadee.
 
-    It reads the user model's own state, so it is exactly as good as that.
+    It reads the attitudes that the user model reported, so it is as valid as the user model.
+
+    >>> from persuade_env.dialogue import PersuadeeTurn, Scenario
+    >>> scenario = Scenario(id="a", domain="Leisure", background="Two neighbours talk.",
+    ...     persuader="Ana", persuadee="Bo", goal="persuade Bo to come camping")
+    >>> high, low = (Dialogue(scenario=scenario, turns=(PersuadeeTurn(attitude=a, response="Hm."),))
+    ...     for a in (5.0, 2.0))
+    >>> AttitudeJudge().compare([(high, low), (low, high)])
+    [<Verdict.FIRST: 'first'>, <Verdict.SECOND: 'second'>]
 
     Args:
         tie_band: attitudes closer than this (Likert points) are a tie.
@@ -47,13 +55,14 @@ def load_judge(spec: str = AttitudeJudge.name, *, seed: int = 0, temperature: fl
     """The judge that `spec` names.
 
     Args:
-        spec: `attitude`; `learned` (fitted to the training split of the corpus, here and now) or
+        spec: `attitude`; `learned` (fitted to the training split of the corpus on first use) or
             `learned=FILE` (see `persuade_env.judges.learned`); or a chat model
             (`persuade_env.llm.chat_models.chat_from_spec`).
-        seed, temperature: of a chat model's answers; the other judges draw nothing.
+        seed: of a chat model's answers; the other judges draw no random numbers.
+        temperature: of a chat model's answers.
 
     Raises:
-        JudgeError: if the learned judge can't be read, or not be fitted for want of scipy.
+        JudgeError: if the learned judge can't be read, or can't be fitted without scipy.
         ChatError: if there is no such chat model.
     """
     name, has_file, file = spec.partition("=")
@@ -74,12 +83,20 @@ def load_judge(spec: str = AttitudeJudge.name, *, seed: int = 0, temperature: fl
 
 
 def shown_judge(spec: str) -> str:
-    """The judge's name as results show it: `spec` without a password that its URL may hold."""
+    """The judge's name for results: `spec` without user name and password of a URL.
+
+    >>> shown_judge("https://me:secret@host:8000/v1#m")
+    'https://host:8000/v1#m'
+    """
     return re.sub(r"(?<=://)[^/@#]*@", "", spec)
 
 
 def scores(judge: Judge, pairs: Sequence[tuple[Dialogue, Dialogue]]) -> list[float]:
-    """How far the first dialogue of each pair is preferred, both orders asked.
+    """Preference for the first dialogue of each pair, averaged over both orders of presentation.
+
+    Args:
+        judge: asked twice about each pair, once with the dialogues exchanged.
+        pairs: two dialogues of the same scenario each.
 
     Returns:
         For each pair 1 (first wins in both orders) to -1 (second wins in both); 0 for ties

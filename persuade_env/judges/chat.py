@@ -1,4 +1,4 @@
-"""A chat model as judge: it explains, then names the winner."""
+"""A chat model as judge of dialogue pairs: it explains, then names the winner."""
 
 from __future__ import annotations
 
@@ -25,15 +25,17 @@ _log = logging.getLogger(__name__)
 class ChatJudge:
     """Asks a chat model which of two dialogues of a scenario persuaded better.
 
-    It reads what was said and nothing else: no attitudes, no persona, no reasoning. An answer
-    without a verdict is shown to it once more, and the verdict alone asked for; without one the
-    verdict is `FAILED`, which nobody averages in. A model that can't be reached fails at every
-    pair. Order effects are the caller's to cancel (`persuade_env.judges.attitude.scores`).
+    The prompt contains the responses of both sides and the facts, but no attitudes, no persona and
+    no reasoning. Where the answer contains no verdict, the model is shown its answer and asked for
+    the verdict alone, once; where that fails too, the verdict is `FAILED`, which averages exclude.
+    A model that can't be reached fails at every pair. The judge does not correct for order effects;
+    `persuade_env.judges.attitude.scores` does.
 
     Args:
-        chat: any chat model; a small one will hardly be a judge.
+        chat: any chat model; small ones are unreliable judges.
         max_reply_tokens: for explanation and verdict.
-        seed: another one gives other answers, where the model is asked at a temperature.
+        seed: of the model's random draws.
+        temperature: of the model's answers; 0 is greedy.
     """
 
     def __init__(
@@ -53,11 +55,11 @@ class ChatJudge:
         """See `Judge.compare`."""
         questions = [judge_messages(first, second) for first, second in pairs]
         answers = self._ask(questions, "first")
-        verdicts = [_verdict(one) for one in answers]
-        again = [index for index, one in enumerate(verdicts) if one is Verdict.FAILED]
-        if again:
-            repeated = [_insist(questions[index], answers[index].text) for index in again]
-            for index, answer in zip(again, self._ask(repeated, "again"), strict=True):
+        verdicts = [_verdict(answer) for answer in answers]
+        failed = [index for index, verdict in enumerate(verdicts) if verdict is Verdict.FAILED]
+        if failed:
+            retries = [_retry_messages(questions[index], answers[index].text) for index in failed]
+            for index, answer in zip(failed, self._ask(retries, "again"), strict=True):
                 verdicts[index] = _verdict(answer)
         return verdicts
 
@@ -69,13 +71,13 @@ class ChatJudge:
                 max_reply_tokens=self.max_reply_tokens,
                 temperature=self.temperature,
             )
-        except ChatError as error:  # the model as a whole: a failure is not a verdict either
+        except ChatError as error:  # the model as a whole is unavailable: every pair fails
             _log.warning("the judge gave no answer: %s", error)
             return [Completion("", StopReason.STOP, 0, 0, error=error) for _ in prompts]
 
 
 def judge_messages(first: Dialogue, second: Dialogue) -> list[Message]:
-    """The question as a chat. What was said stands on lines of its own, made inert."""
+    """The judge's prompt, with both dialogues sanitized and one line for each turn."""
     scenario = first.scenario
     persuader, persuadee = _safe(scenario.persuader), _safe(scenario.persuadee)
     facts = "; ".join(_safe(fact).rstrip(".") for fact in scenario.facts)
@@ -116,12 +118,12 @@ def _lines(dialogue: Dialogue) -> list[str]:
 
 
 def _safe(text: str) -> str:
-    """On one line and without control tokens, whatever the backend does about them."""
+    """The text on one line and without control tokens, which could forge a verdict."""
     return sanitize(one_line(text))
 
 
-def _insist(question: Sequence[Message], answer: str) -> list[Message]:
-    """The question once more, with the answer that named no winner where there was one."""
+def _retry_messages(question: Sequence[Message], answer: str) -> list[Message]:
+    """The question again, with the answer that named no winner where it was not empty."""
     if not answer.strip():
         return list(question)
     return [
@@ -136,6 +138,10 @@ def _verdict(answer: Completion) -> Verdict:
 
 
 def read_verdict(text: str) -> Verdict:
-    """The last verdict that a judge's answer names; `FAILED` without one."""
-    found = _WINNER.findall(text)
-    return _VERDICTS[found[-1].lower()] if found else Verdict.FAILED
+    r"""The last verdict in a judge's answer; `FAILED` where there is none.
+
+    >>> read_verdict("The tent helps.\nWinner: A")
+    <Verdict.FIRST: 'first'>
+    """
+    winners = _WINNER.findall(text)
+    return _VERDICTS[winners[-1].lower()] if winners else Verdict.FAILED

@@ -1,28 +1,30 @@
-"""A judge learned from pairs of dialogues of one scenario, one well and one poorly led.
+"""A Bradley–Terry judge of dialogue pairs on hand-made features of their text.
 
-It reads what was said and what the scenario tells both sides and the persuader (background,
-goal, facts); never attitudes, decisions, tones, personas, analysis or strategy. Every persuader
-turn is described by the features in `SPOKEN`, the persuadee's answers by those in `ANSWERED`. A
-Bradley–Terry model compares two dialogues::
+It is fitted to pairs of a competent and a poor dialogue of the same scenario
+(`persuade_env.judges.learned_training`). Its inputs are the responses of both sides and the
+scenario's background, goal and facts; never attitudes, decisions, tones, personas, analysis or
+strategy. `TURN_FEATURES` describe each persuader turn and `ANSWER_FEATURES` the persuadee's
+answers. The model (Bradley and Terry, 1952) is a logistic regression on the difference::
 
     P(first is better) = sigmoid(w · (x_first − x_second))
 
-with x the means over the turns. There is no intercept, so exchanging the dialogues changes the
-sign and nothing else: order consistency is 1 by construction, not by merit.
+where x holds the means of the features over the turns. There is no intercept, so exchanging the
+dialogues only changes the sign: order consistency is 1 by construction.
 
-Of two dialogues with a common beginning only what comes after it is compared, so the same judge
-compares dialogues, paths and single turns. Where either ends in a persuader turn that nobody has
-answered, answers are left out on both sides.
+Two dialogues with a common prefix are compared on what follows it, so the same judge compares
+dialogues, simulated continuations and single turns. Where either dialogue ends in an unanswered
+persuader turn, the answer features are left out for both.
 
-Length must not win. What can be foretold of a feature from the number of words of its turn is
-taken off it (`LearnedJudge.length_slopes`), the number of turns is no feature, and each weight is
-held to the sign that its meaning demands (`SIGNS`): filler, recital and repetition can't pay.
+Length must not decide. The linear effect of the log number of words is subtracted from each turn
+feature (`LearnedJudge.length_slopes`), the number of turns is no feature, and each weight is
+constrained to its plausible sign (`SIGNS`), so filler, recital and repetition can't score.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -35,7 +37,7 @@ from persuade_env.protocols import Verdict
 from persuade_env.text.embedding import Embedder
 from persuade_env.text.normalize import one_line
 
-SPOKEN = (
+TURN_FEATURES = (
     "takes_up",
     "facts",
     "new_facts",
@@ -44,22 +46,22 @@ SPOKEN = (
     "asks",
     "empty",
 )
-"""What a persuader turn is described by; see `turn_features`."""
+"""Features of a persuader turn; `turn_features` defines them."""
 
-ANSWERED = ("agrees", "comes_round", "denies", "asks_back")
-"""What the persuadee's answers are described by; see `answer_features`."""
+ANSWER_FEATURES = ("agrees", "comes_round", "denies", "asks_back")
+"""Features of the persuadee's answers; `answer_features` defines them."""
 
 SIGNS = {
     "takes_up": 1, "facts": 1, "new_facts": 1, "recites": -1, "about_the_goal": 1, "asks": 1,
     "empty": -1, "agrees": 1, "comes_round": 1, "denies": -1, "asks_back": -1,
 }  # fmt: skip
-"""The only direction in which a feature may count."""
+"""The sign that each feature's weight is constrained to."""
 
-NEAR_COPY = 0.8
-"""Similarity above which a response is more and more the same as an earlier one."""
+REPETITION_THRESHOLD = 0.8
+"""Cosine similarity to an earlier response above which a response counts as a repetition."""
 
-RECITED = 0.6
-"""Similarity from which a response reads a fact out more than it uses it."""
+RECITAL_THRESHOLD = 0.6
+"""Cosine similarity to a fact above which a response recites the fact rather than uses it."""
 
 _AGREEING = (
     "Yes, I'll do it.",
@@ -85,45 +87,48 @@ _REFUSING = (
     "Not with me.",
     "I don't believe you.",
 )
-_NEAREST = 3
-"""Sentences of a list that a text is compared with, the nearest ones."""
+_N_NEAREST = 3
+"""How many of a list's sentences, the most similar ones, a text is compared with."""
 
-_EMPTY = re.compile(
+_FILLER = re.compile(
     "absolutely|actually|anyway|basically|certainly|clearly|definitely|honestly|just|literally"
     "|obviously|quite|really|simply|so|surely|totally|truly|very|well"
 )
-_DENIES = re.compile("no|not|never|nothing|nobody|nor|[a-z]+n't")
+_NEGATION = re.compile("no|not|never|nothing|nobody|nor|[a-z]+n't")
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 _SENTENCE_END = re.compile(r"(?<=[.?!])\s+")
 
 
 class LearnedJudge(BaseModel):
-    """The judge `learned`: weights, and what was taken off for length.
+    """The weights of the judge `learned`, and its correction for length.
 
-    Fitted by `persuade_env.judges.learned_training`; a small JSON file holds all of it. Weights are
-    for features as they come, not standardised.
+    Fitted by `persuade_env.judges.learned_training` and stored as one JSON file. The weights apply
+    to features that are not standardized.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    spoken: tuple[str, ...] = SPOKEN
-    answered: tuple[str, ...] = ANSWERED
+    spoken: tuple[str, ...] = TURN_FEATURES
+    """Names of the turn features that it was fitted to."""
+    answered: tuple[str, ...] = ANSWER_FEATURES
+    """Names of the answer features that it was fitted to."""
     length_intercepts: tuple[float, ...]
     length_slopes: tuple[float, ...]
-    """Per feature of `SPOKEN`, a line over the log of one plus the number of words."""
+    """Per turn feature, the slope of its regression on log(1 + number of words)."""
     length_range: tuple[float, float]
-    """Log words outside are taken as the nearer end: no line holds for ever."""
+    """Log lengths are clipped to this range before the regression is applied."""
     weights: tuple[float, ...]
-    """Of `SPOKEN`, then `ANSWERED`; for dialogues in which everything was answered."""
+    """Of the turn features, then the answer features; for dialogues that end in an answer."""
     spoken_weights: tuple[float, ...]
-    """Of `SPOKEN` alone; for those that end in a persuader turn."""
+    """Of the turn features alone; for dialogues that end in a persuader turn."""
     tie_band: float = 0.2
-    """Scores closer to 0 are a tie: neither is preferred with more than 55 %."""
+    """Log odds closer to 0 are a tie: at most 55 % for either dialogue."""
     fit: dict[str, float] = {}
-    """How well it judges domains that it was not fitted to, by cross-validation over domains."""
+    """Accuracy on held-out domains, by cross-validation over domains."""
 
     @property
     def name(self) -> str:
+        """The judge's name in results."""
         return "learned"
 
     def compare(self, pairs: Sequence[tuple[Dialogue, Dialogue]]) -> list[Verdict]:
@@ -136,146 +141,166 @@ class LearnedJudge(BaseModel):
         return Verdict.FIRST if score > 0 else Verdict.SECOND
 
     def scores(self, pairs: Sequence[tuple[Dialogue, Dialogue]]) -> list[float]:
-        """The log odds that the first of each pair is better; of opposite sign if exchanged."""
+        """The log odds that the first of each pair is better; exchanging a pair negates them."""
         return [self._score(first, second) for first, second in pairs]
 
     def _score(self, first: Dialogue, second: Dialogue) -> float:
-        begin = fork(first, second)
-        answered = all(_answered(one) for one in (first, second))
-        x, y = (self._describe(one, begin, answered) for one in (first, second))
+        start = comparison_start(first, second)
+        answered = _ends_in_answer(first) and _ends_in_answer(second)
+        x, y = (self._features(dialogue, start, answered) for dialogue in (first, second))
         return float((x - y) @ np.asarray(self.weights if answered else self.spoken_weights))
 
-    def _describe(self, dialogue: Dialogue, begin: int, answered: bool) -> np.ndarray:
-        described = describe(dialogue, begin, _embedder())
+    def _features(self, dialogue: Dialogue, start: int, answered: bool) -> np.ndarray:
+        features = dialogue_features(dialogue, start, _embedder())
         slopes, intercepts = np.asarray(self.length_slopes), np.asarray(self.length_intercepts)
-        length = np.clip(described.length, *self.length_range)[:, None]
-        said = described.spoken - (intercepts + length * slopes)
-        mean = said.mean(axis=0) if len(said) else np.zeros(len(SPOKEN))
-        return np.concatenate([mean, described.answered]) if answered else mean
+        log_length = np.clip(features.log_length, *self.length_range)[:, None]
+        residuals = features.turns - (intercepts + log_length * slopes)
+        mean = residuals.mean(axis=0) if len(residuals) else np.zeros(len(TURN_FEATURES))
+        return np.concatenate([mean, features.answers]) if answered else mean
 
 
-class Described:
-    """A dialogue from a turn on, as numbers: t persuader turns and what was answered to them."""
+@dataclass(frozen=True)
+class DialogueFeatures:
+    """The features of a dialogue from a turn on, with t persuader turns.
 
-    def __init__(self, spoken: np.ndarray, length: np.ndarray, answered: np.ndarray) -> None:
-        self.spoken = spoken
-        """(t, len(SPOKEN)), not yet freed of length."""
-        self.length = length
-        """(t,): log of one plus the number of words."""
-        self.answered = answered
-        """(len(ANSWERED),)."""
+    >>> features = DialogueFeatures(np.zeros((2, 7)), np.log1p([3, 5]), np.zeros(4))
+    >>> features.turns.shape
+    (2, 7)
+    """
+
+    turns: np.ndarray
+    """(t, len(TURN_FEATURES)), not corrected for length."""
+    log_length: np.ndarray
+    """(t,): log(1 + number of words)."""
+    answers: np.ndarray
+    """(len(ANSWER_FEATURES),)."""
 
 
-def describe(dialogue: Dialogue, begin: int, embed: Embedder) -> Described:
-    """What was said from turn `begin` on; earlier turns are only what it follows on."""
-    said: list[str] = []
-    heard: list[str] = []
-    spoken, lengths = [], []
-    for place, turn in enumerate(dialogue.turns):
-        words = one_line(turn.response)
+def dialogue_features(dialogue: Dialogue, start: int, embed: Embedder) -> DialogueFeatures:
+    """The features of the persuader turns from index `start` on, and of all answers.
+
+    Args:
+        dialogue: earlier turns than `start` count as context only.
+        start: index of a turn.
+        embed: gives the similarities.
+    """
+    responses: list[str] = []
+    answers: list[str] = []
+    turns, log_lengths = [], []
+    for index, turn in enumerate(dialogue.turns):
+        text = one_line(turn.response)
         if isinstance(turn, PersuaderTurn):
-            if place >= begin:
-                last = heard[-1] if heard else ""
-                spoken.append(turn_features(dialogue.scenario, words, last, said, embed))
-                lengths.append(np.log1p(len(_words(words))))
-            said.append(words)
+            if index >= start:
+                last = answers[-1] if answers else ""
+                turns.append(turn_features(dialogue.scenario, text, last, responses, embed))
+                log_lengths.append(np.log1p(len(_words(text))))
+            responses.append(text)
         else:
-            heard.append(words)
-    return Described(
-        np.stack(spoken) if spoken else np.zeros((0, len(SPOKEN))),
-        np.asarray(lengths, dtype=np.float64),
-        answer_features(heard, embed),
+            answers.append(text)
+    return DialogueFeatures(
+        np.stack(turns) if turns else np.zeros((0, len(TURN_FEATURES))),
+        np.asarray(log_lengths, dtype=np.float64),
+        answer_features(answers, embed),
     )
 
 
 def turn_features(
     scenario: Scenario, response: str, last: str, earlier: Sequence[str], embed: Embedder
 ) -> np.ndarray:
-    """What a persuader turn does, (len(SPOKEN),). Similarities are cosines of embeddings.
+    """The features of a persuader turn, (len(TURN_FEATURES),).
 
-    - takes_up: similarity to the persuadee's last words; to the background before any;
-    - facts: largest similarity to a fact, up to `RECITED`; new_facts: the same, less the fact's
-      largest similarity to an earlier response; recites: what of it is above `RECITED`;
+    Similarities are cosines of sentence embeddings.
+
+    - takes_up: similarity to the persuadee's last response; to the background before any;
+    - facts: largest similarity to a fact, up to `RECITAL_THRESHOLD`; new_facts: the same, less the
+      fact's largest similarity to an earlier response; recites: the excess over the threshold;
     - about_the_goal: similarity to the goal;
     - asks: share of sentences that are questions;
-    - empty: share of words that say nothing ("really").
+    - empty: share of filler words ("really").
 
-    What was said before says nothing again: all are damped by how far the largest similarity
-    to an earlier response is above `NEAR_COPY`. Silence is all zeros.
+    Repetition scores nothing: all features are scaled down by how far the largest similarity
+    to an earlier response exceeds `REPETITION_THRESHOLD`. An empty response is all zeros.
 
     Args:
-        last: the persuadee's last words, empty before any.
+        scenario: its background, goal and facts count.
+        response: of the persuader, on one line.
+        last: the persuadee's last response, empty before any.
         earlier: the persuader's earlier responses.
+        embed: gives the embeddings.
     """
     vector, words = embed(response), _words(response)
     n = max(1, len(words))
     facts = _matrix([one_line(fact) for fact in scenario.facts], vector, embed)
     before = _matrix(earlier, vector, embed)
     background = embed(one_line(scenario.background))
-    copied = max(0.0, float((before @ vector).max(initial=0.0)) - NEAR_COPY) / (1 - NEAR_COPY)
-    near = facts @ vector
-    told = (facts @ before.T).max(axis=1, initial=0.0)
-    sentences = [one for one in _SENTENCE_END.split(response) if one]
+    excess = max(0.0, float((before @ vector).max(initial=0.0)) - REPETITION_THRESHOLD)
+    repetition = excess / (1 - REPETITION_THRESHOLD)
+    fact_similarities = facts @ vector
+    already_mentioned = (facts @ before.T).max(axis=1, initial=0.0)
+    sentences = [sentence for sentence in _SENTENCE_END.split(response) if sentence]
     values = [
         (embed(last) if last else background) @ vector,
-        min(RECITED, near.max(initial=0.0)),
-        (np.minimum(RECITED, near) - told).max(initial=0.0),
-        max(0.0, near.max(initial=0.0) - RECITED),
+        min(RECITAL_THRESHOLD, fact_similarities.max(initial=0.0)),
+        (np.minimum(RECITAL_THRESHOLD, fact_similarities) - already_mentioned).max(initial=0.0),
+        max(0.0, fact_similarities.max(initial=0.0) - RECITAL_THRESHOLD),
         embed(one_line(scenario.goal)) @ vector,
-        sum(one.endswith("?") for one in sentences) / max(1, len(sentences)),
-        sum(bool(_EMPTY.fullmatch(word)) for word in words) / n,
+        sum(sentence.endswith("?") for sentence in sentences) / max(1, len(sentences)),
+        sum(bool(_FILLER.fullmatch(word)) for word in words) / n,
     ]
-    return np.asarray(values, dtype=np.float64) * (1 - min(1.0, copied))
+    return np.asarray(values, dtype=np.float64) * (1 - min(1.0, repetition))
 
 
-def answer_features(heard: Sequence[str], embed: Embedder) -> np.ndarray:
-    """What the persuadee's words came to, (len(ANSWERED),); zeros before any.
+def answer_features(answers: Sequence[str], embed: Embedder) -> np.ndarray:
+    """The features of the persuadee's answers, (len(ANSWER_FEATURES),); zeros before any.
 
-    - agrees: of the last words, similarity to agreeing minus to refusing sentences;
-    - comes_round: the same, less that of the first words;
-    - denies: share of negating words in the last words; asks_back: whether they ask.
+    - agrees: of the last answer, similarity to agreeing minus to refusing sentences;
+    - comes_round: the same, less that of the first answer;
+    - denies: share of negating words in the last answer; asks_back: whether it asks a question.
     """
-    if not heard:
-        return np.zeros(len(ANSWERED))
-    first, last = (_agreement(words, embed) for words in (heard[0], heard[-1]))
-    words = _words(heard[-1])
-    denies = sum(bool(_DENIES.fullmatch(word)) for word in words) / max(1, len(words))
-    return np.asarray([last, last - first, denies, float("?" in heard[-1])])
+    if not answers:
+        return np.zeros(len(ANSWER_FEATURES))
+    first, last = (_agreement(answer, embed) for answer in (answers[0], answers[-1]))
+    words = _words(answers[-1])
+    denies = sum(bool(_NEGATION.fullmatch(word)) for word in words) / max(1, len(words))
+    return np.asarray([last, last - first, denies, float("?" in answers[-1])])
 
 
-def fork(first: Dialogue, second: Dialogue) -> int:
-    """The turn from which two dialogues are to be compared: where their words part.
+def comparison_start(first: Dialogue, second: Dialogue) -> int:
+    """The index of the turn from which two dialogues are compared: where their texts diverge.
 
-    An answer belongs to the turn that it answers, so that is a persuader turn wherever there is
-    one before. 0 if one dialogue is the beginning of the other.
+    An answer belongs to the turn that it answers, so the index is that of a persuader turn wherever
+    one precedes. It is 0 if one dialogue is a prefix of the other.
     """
-    said = [[(turn.role, one_line(turn.response)) for turn in one.turns] for one in (first, second)]
+    texts = [
+        [(turn.role, one_line(turn.response)) for turn in dialogue.turns]
+        for dialogue in (first, second)
+    ]
     common = 0
-    for a, b in zip(*said, strict=False):
+    for a, b in zip(*texts, strict=False):
         if a != b:
             break
         common += 1
-    if common == min(map(len, said)):
+    if common == min(map(len, texts)):
         return 0
-    return common - 1 if common and said[0][common][0] == "persuadee" else common
+    return common - 1 if common and texts[0][common][0] == "persuadee" else common
 
 
 def read_learned_judge(path: Path) -> LearnedJudge:
-    """The judge of a JSON file.
+    """Reads a judge from its JSON file.
 
     Raises:
-        JudgeError: if it can't be read, or knows other features than this version.
+        JudgeError: if it can't be read, or was fitted to other features than this version has.
     """
     try:
         judge = LearnedJudge.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, ValidationError) as error:
         raise JudgeError(f"cannot read a learned judge from {path}: {error}") from error
-    if (judge.spoken, judge.answered) != (SPOKEN, ANSWERED):
+    if (judge.spoken, judge.answered) != (TURN_FEATURES, ANSWER_FEATURES):
         raise JudgeError(f"{path} was fitted to other features than this version has: fit it again")
     return judge
 
 
-def _answered(dialogue: Dialogue) -> bool:
+def _ends_in_answer(dialogue: Dialogue) -> bool:
     return bool(dialogue.turns) and not isinstance(dialogue.turns[-1], PersuaderTurn)
 
 
@@ -287,13 +312,13 @@ def _matrix(texts: Sequence[str], like: np.ndarray, embed: Embedder) -> np.ndarr
     return embed.all(texts) if texts else np.zeros((0, len(like)))
 
 
-def _likeness(vector: np.ndarray, sentences: tuple[str, ...], embed: Embedder) -> float:
-    return float(np.sort(embed.all(sentences) @ vector)[-_NEAREST:].mean())
+def _similarity(vector: np.ndarray, sentences: tuple[str, ...], embed: Embedder) -> float:
+    return float(np.sort(embed.all(sentences) @ vector)[-_N_NEAREST:].mean())
 
 
-def _agreement(words: str, embed: Embedder) -> float:
-    vector = embed(words)
-    return _likeness(vector, _AGREEING, embed) - _likeness(vector, _REFUSING, embed)
+def _agreement(answer: str, embed: Embedder) -> float:
+    vector = embed(answer)
+    return _similarity(vector, _AGREEING, embed) - _similarity(vector, _REFUSING, embed)
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,10 @@
-"""Fits the learned judge (`persuade_env.judges.learned`) to recorded dialogues."""
+"""Fits the Bradley–Terry judge (`persuade_env.judges.learned`) by penalized logistic regression.
+
+Each recorded pair of a competent and a poor dialogue of one scenario is a comparison that the
+competent one wins. Added to these are comparisons with constructed negative examples: the
+competent dialogue with empty, repeated, off-topic or recited persuader turns, which recorded
+persuaders rarely produce. Fitting draws no random numbers.
+"""
 
 from __future__ import annotations
 
@@ -12,28 +18,28 @@ import numpy as np
 from persuade_env.dialogue import Dialogue, PersuaderTurn, ScenarioRecord
 from persuade_env.errors import JudgeError
 from persuade_env.judges.learned import (
-    ANSWERED,
+    ANSWER_FEATURES,
     SIGNS,
-    SPOKEN,
-    Described,
+    TURN_FEATURES,
+    DialogueFeatures,
     LearnedJudge,
-    describe,
+    dialogue_features,
 )
 from persuade_env.scenarios import load_corpus
 from persuade_env.text.embedding import Embedder
 
 PENALTY = 1.0
-"""Of half the squared weights of standardised features: a normal prior of variance 1."""
+"""L2 penalty on the weights of standardized features: a normal prior of variance 1."""
 FOLDS = 7
-"""Groups of domains of the cross-validation."""
-FRUITLESS_SHARE = 0.5
-"""How much the made-up comparisons of a scenario count, relative to its recorded ones."""
+"""Folds of the cross-validation, which are groups of domains."""
+NEGATIVE_SHARE = 0.5
+"""Total weight of a scenario's negative examples, relative to its recorded comparisons."""
 _LENGTH_PERCENTILES = (2.0, 98.0)
 
 
 @dataclass(frozen=True)
 class RecordedPair:
-    """A competent persuader's dialogue and a poor one's, of one scenario."""
+    """A competent and a poor dialogue of one scenario."""
 
     scenario: str
     domain: str
@@ -44,8 +50,8 @@ class RecordedPair:
 
 
 @dataclass(frozen=True)
-class UnseenPair:
-    """A pair, and the log odds for its better dialogue by a judge that saw none of its domain."""
+class HeldOutPair:
+    """A pair, and the log odds for its better dialogue by a judge fitted without its domain."""
 
     pair: RecordedPair
     score: float
@@ -53,7 +59,11 @@ class UnseenPair:
 
 
 def recorded_pairs(records: Sequence[ScenarioRecord]) -> list[RecordedPair]:
-    """Every dialogue of quality competent with every poor one of its scenario."""
+    """Every competent dialogue paired with every poor one of its scenario.
+
+    >>> recorded_pairs(load_corpus()[:1])[0].kind
+    'competent'
+    """
     return [
         RecordedPair(
             record.id, record.domain, better.id, record.dialogue(better), record.dialogue(worse)
@@ -68,15 +78,19 @@ def recorded_pairs(records: Sequence[ScenarioRecord]) -> list[RecordedPair]:
 
 @lru_cache(maxsize=1)
 def shipped_judge() -> LearnedJudge:
-    """The judge fitted to the training split of the corpus: a second or two, once a process."""
+    """The judge fitted to the training split of the corpus, which takes a second or two."""
     return fit_judge(load_corpus("train"))
 
 
 def fit_judge(records: Sequence[ScenarioRecord], *, embed: Embedder | None = None) -> LearnedJudge:
-    """A judge that prefers the competent dialogues of `records`; nothing is drawn.
+    """Fits a judge to the pairs of competent and poor dialogues in `records`.
 
-    Two logistic regressions without intercept on differences of features, each weight held to
-    its sign; every scenario counts the same, however many pairs it has.
+    Two logistic regressions without intercept on differences of features, with each weight
+    constrained to its sign; every scenario has the same total weight, however many pairs it has.
+
+    Args:
+        records: scenarios with recorded dialogues, of at least two domains.
+        embed: gives the similarities; a new embedder by default.
 
     Raises:
         JudgeError: if fewer than two domains have a pair, or scipy is not installed.
@@ -87,22 +101,24 @@ def fit_judge(records: Sequence[ScenarioRecord], *, embed: Embedder | None = Non
             "a judge is learned from competent and poor dialogues of the same scenarios, in at "
             "least two domains"
         )
-    described = _described(pairs, embed or Embedder())
-    judge = _fit(pairs, described)
-    unseen = _unseen(pairs, described)
+    features = _pair_features(pairs, embed or Embedder())
+    judge = _fit(pairs, features)
+    held_out = _cross_validate(pairs, features)
     fit = {
         "pairs": float(len(pairs)),
-        "unseen_domain_accuracy": float(np.mean([_won(one.score) for one in unseen])),
+        "unseen_domain_accuracy": float(np.mean([_win(pair.score) for pair in held_out])),
     }
     return judge.model_copy(update={"fit": fit})
 
 
 def unseen_domains(
     records: Sequence[ScenarioRecord], *, embed: Embedder | None = None
-) -> list[UnseenPair]:
-    """Every pair of `records`, judged by a judge fitted without the pair's domain.
+) -> list[HeldOutPair]:
+    """Cross-validation over domains: every pair is scored by a judge fitted without its domain.
 
-    Domains are dealt out to `FOLDS` groups; the judge of a group is fitted to the others.
+    Args:
+        records: scenarios with recorded dialogues, of at least three domains.
+        embed: gives the similarities; a new embedder by default.
 
     Raises:
         JudgeError: as `fit_judge`.
@@ -110,54 +126,56 @@ def unseen_domains(
     pairs = recorded_pairs(records)
     if len({pair.domain for pair in pairs}) < 3:
         raise JudgeError("unseen domains need competent and poor dialogues in at least three")
-    return _unseen(pairs, _described(pairs, embed or Embedder()))
+    return _cross_validate(pairs, _pair_features(pairs, embed or Embedder()))
 
 
 @dataclass(frozen=True)
-class _Compared:
-    """The numbers of a pair, and of its better dialogue with nothing in the persuader's words."""
+class _PairFeatures:
+    better: DialogueFeatures
+    worse: DialogueFeatures
+    negatives: tuple[DialogueFeatures, ...]
+    """Of the negative examples made from the better dialogue."""
 
-    better: Described
-    worse: Described
-    fruitless: tuple[Described, ...]
 
-
-def _described(pairs: Sequence[RecordedPair], embed: Embedder) -> list[_Compared]:
+def _pair_features(pairs: Sequence[RecordedPair], embed: Embedder) -> list[_PairFeatures]:
     return [
-        _Compared(
-            describe(pair.better, 0, embed),
-            describe(pair.worse, 0, embed),
-            tuple(describe(one, 0, embed) for one in _fruitless(pair, _elsewhere(pairs, index))),
+        _PairFeatures(
+            dialogue_features(pair.better, 0, embed),
+            dialogue_features(pair.worse, 0, embed),
+            tuple(
+                dialogue_features(negative, 0, embed)
+                for negative in _negative_examples(pair, _other_domain(pairs, index))
+            ),
         )
         for index, pair in enumerate(pairs)
     ]
 
 
-def _elsewhere(pairs: Sequence[RecordedPair], index: int) -> Dialogue:
+def _other_domain(pairs: Sequence[RecordedPair], index: int) -> Dialogue:
     """The better dialogue of the next pair of another domain."""
     following = [*pairs[index + 1 :], *pairs[:index]]
-    return next(one.better for one in following if one.domain != pairs[index].domain)
+    return next(pair.better for pair in following if pair.domain != pairs[index].domain)
 
 
-def _fruitless(pair: RecordedPair, elsewhere: Dialogue) -> list[Dialogue]:
-    """The better dialogue with the persuader silent, repeating, elsewhere, reading out facts.
+def _negative_examples(pair: RecordedPair, off_topic: Dialogue) -> list[Dialogue]:
+    """The better dialogue with empty, repeated, off-topic and recited persuader turns.
 
     Recorded persuaders do none of that, so recorded pairs alone can't teach that it is worse.
     """
-    said = [turn.response for turn in pair.better.persuader_turns]
-    other = [turn.response for turn in elsewhere.persuader_turns]
+    responses = [turn.response for turn in pair.better.persuader_turns]
+    unrelated = [turn.response for turn in off_topic.persuader_turns]
     facts = pair.better.scenario.facts or (pair.better.scenario.background,)
     return [
-        _saying(pair.better, [responses[place % len(responses)] for place in range(len(said))])
-        for responses in ([""], said[:1], other, facts)
+        _with_responses(pair.better, [texts[turn % len(texts)] for turn in range(len(responses))])
+        for texts in ([""], responses[:1], unrelated, facts)
     ]
 
 
-def _saying(dialogue: Dialogue, responses: Sequence[str]) -> Dialogue:
-    """The dialogue with these responses in place of the persuader's; answers as they were."""
-    left = iter(responses)
+def _with_responses(dialogue: Dialogue, responses: Sequence[str]) -> Dialogue:
+    """The dialogue with the persuader's responses replaced and the answers unchanged."""
+    remaining = iter(responses)
     turns = tuple(
-        turn.model_copy(update={"response": next(left)})
+        turn.model_copy(update={"response": next(remaining)})
         if isinstance(turn, PersuaderTurn)
         else turn
         for turn in dialogue.turns
@@ -165,63 +183,73 @@ def _saying(dialogue: Dialogue, responses: Sequence[str]) -> Dialogue:
     return Dialogue.model_construct(scenario=dialogue.scenario, turns=turns)
 
 
-def _unseen(pairs: Sequence[RecordedPair], described: Sequence[_Compared]) -> list[UnseenPair]:
+def _cross_validate(
+    pairs: Sequence[RecordedPair], features: Sequence[_PairFeatures]
+) -> list[HeldOutPair]:
     domains = sorted({pair.domain for pair in pairs})
     folds = min(FOLDS, len(domains))
-    fold = {domain: place % folds for place, domain in enumerate(domains)}
+    fold = {domain: index % folds for index, domain in enumerate(domains)}
     judges = []
     for held_out in range(folds):
         rest = [index for index, pair in enumerate(pairs) if fold[pair.domain] != held_out]
-        judges.append(_fit([pairs[index] for index in rest], [described[index] for index in rest]))
+        judges.append(_fit([pairs[index] for index in rest], [features[index] for index in rest]))
     scores = [judges[fold[pair.domain]].scores([(pair.better, pair.worse)])[0] for pair in pairs]
     return [
-        UnseenPair(pair, score, judges[fold[pair.domain]])
+        HeldOutPair(pair, score, judges[fold[pair.domain]])
         for pair, score in zip(pairs, scores, strict=True)
     ]
 
 
-def _won(score: float) -> float:
+def _win(score: float) -> float:
     return 0.5 if score == 0 else float(score > 0)
 
 
-def _fit(pairs: Sequence[RecordedPair], described: Sequence[_Compared]) -> LearnedJudge:
-    recorded = [one for both in described for one in (both.better, both.worse)]
-    turns = np.concatenate([one.spoken for one in recorded])
-    lengths = np.concatenate([one.length for one in recorded])
-    low, high = np.percentile(lengths, _LENGTH_PERCENTILES)
-    line = np.stack([np.ones_like(lengths), np.clip(lengths, low, high)], axis=1)
-    intercepts, slopes = np.linalg.lstsq(line, turns, rcond=None)[0]
+def _fit(pairs: Sequence[RecordedPair], features: Sequence[_PairFeatures]) -> LearnedJudge:
+    recorded = [dialogue for pair in features for dialogue in (pair.better, pair.worse)]
+    turns = np.concatenate([dialogue.turns for dialogue in recorded])
+    log_lengths = np.concatenate([dialogue.log_length for dialogue in recorded])
+    low, high = np.percentile(log_lengths, _LENGTH_PERCENTILES)
+    design = np.stack([np.ones_like(log_lengths), np.clip(log_lengths, low, high)], axis=1)
+    intercepts, slopes = np.linalg.lstsq(design, turns, rcond=None)[0]
 
-    def mean(one: Described) -> np.ndarray:
-        length = np.clip(one.length, low, high)[:, None]
-        spoken = (one.spoken - (intercepts + length * slopes)).mean(axis=0)
-        return np.concatenate([spoken, one.answered])
+    def mean(dialogue: DialogueFeatures) -> np.ndarray:
+        log_length = np.clip(dialogue.log_length, low, high)[:, None]
+        residuals = dialogue.turns - (intercepts + log_length * slopes)
+        return np.concatenate([residuals.mean(axis=0), dialogue.answers])
 
-    of_scenario = Counter(pair.scenario for pair in pairs)
-    rows, shares = [], []
-    for pair, compared in zip(pairs, described, strict=True):
-        share = 1 / of_scenario[pair.scenario]
+    n_pairs = Counter(pair.scenario for pair in pairs)
+    rows, row_weights = [], []
+    for pair, compared in zip(pairs, features, strict=True):
+        weight = 1 / n_pairs[pair.scenario]
         rows.append(mean(compared.better) - mean(compared.worse))
-        shares.append(share)
-        for fruitless in compared.fruitless:
-            rows.append(mean(compared.better) - mean(fruitless))
-            shares.append(FRUITLESS_SHARE * share / len(compared.fruitless))
-    differences, counts = np.stack(rows), np.asarray(shares)
+        row_weights.append(weight)
+        for negative in compared.negatives:
+            rows.append(mean(compared.better) - mean(negative))
+            row_weights.append(NEGATIVE_SHARE * weight / len(compared.negatives))
+    differences, sample_weights = np.stack(rows), np.asarray(row_weights)
+    n_turn = len(TURN_FEATURES)
     return LearnedJudge(
         length_intercepts=_floats(intercepts),
         length_slopes=_floats(slopes),
         length_range=(float(low), float(high)),
-        weights=_floats(_signed(differences, (*SPOKEN, *ANSWERED), counts)),
-        spoken_weights=_floats(_signed(differences[:, : len(SPOKEN)], SPOKEN, counts)),
+        weights=_floats(
+            _constrained_weights(differences, (*TURN_FEATURES, *ANSWER_FEATURES), sample_weights)
+        ),
+        spoken_weights=_floats(
+            _constrained_weights(differences[:, :n_turn], TURN_FEATURES, sample_weights)
+        ),
     )
 
 
-def _signed(differences: np.ndarray, names: Sequence[str], shares: np.ndarray) -> np.ndarray:
-    """Weights of a logistic regression in which every row is a win, held to `SIGNS`.
+def _constrained_weights(
+    differences: np.ndarray, names: Sequence[str], sample_weights: np.ndarray
+) -> np.ndarray:
+    """Weights of a logistic regression in which every row is a win, constrained to `SIGNS`.
 
     Args:
         differences: better minus worse, (n, n_features).
-        shares: how much each row counts, (n,).
+        names: of the features.
+        sample_weights: (n,).
     """
     try:
         from scipy.optimize import minimize
@@ -236,14 +264,14 @@ def _signed(differences: np.ndarray, names: Sequence[str], shares: np.ndarray) -
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
         margins = rows @ weights
-        value = shares @ np.logaddexp(0.0, -margins) + PENALTY / 2 * weights @ weights
-        slope = -(shares / (1 + np.exp(margins))) @ rows + PENALTY * weights
-        return float(value), slope
+        value = sample_weights @ np.logaddexp(0.0, -margins) + PENALTY / 2 * weights @ weights
+        gradient = -(sample_weights / (1 + np.exp(margins))) @ rows + PENALTY * weights
+        return float(value), gradient
 
     bounds = [(0.0, None) if SIGNS[name] > 0 else (None, 0.0) for name in names]
-    found = minimize(loss, np.zeros(len(names)), jac=True, bounds=bounds, method="L-BFGS-B")
-    return np.asarray(found.x / scale)
+    result = minimize(loss, np.zeros(len(names)), jac=True, bounds=bounds, method="L-BFGS-B")
+    return np.asarray(result.x / scale)
 
 
 def _floats(values: np.ndarray) -> tuple[float, ...]:
-    return tuple(float(one) for one in values)
+    return tuple(float(value) for value in values)

@@ -1,4 +1,4 @@
-"""Scenario files: the corpus that the suite ships, and readers for public data sets."""
+"""Scenarios: the shipped corpus, its splits, and readers of public data sets."""
 
 from persuade_env.scenarios.io import (
     FORMATS,

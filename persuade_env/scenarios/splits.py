@@ -1,4 +1,4 @@
-"""Which scenarios are trained on and which are held out.
+"""Deterministic assignment of scenarios to the training, validation and test splits.
 
 A scenario's split depends on its own id and domain alone, so adding scenarios moves none.
 """
@@ -21,16 +21,16 @@ S = TypeVar("S", bound=Scenario)
 
 
 def split_of(scenario: Scenario) -> str:
-    """`train`, `validation` or `test`.
+    """The split of a scenario: `train`, `validation` or `test`.
 
-    An id that ends in a number (`art-003`) takes its place in a pattern of five, shifted
-    by a hash of the domain: any five scenarios in a row of a domain hold three for training
-    and one each for validation and test, and the domains don't all start alike. Any other
-    id is placed by its own hash.
+    The number at the end of an id (`art-003`) indexes a pattern of five, shifted by a hash of the
+    domain: any five consecutive scenarios of a domain contain three for training and one each for
+    validation and test, and the domains don't all start alike. An id without a number is assigned
+    by its own hash.
     """
     numbered = _NUMBERED.search(scenario.id)
-    place = int(numbered[1]) + _hash(scenario.domain) if numbered else _hash(scenario.id)
-    return _PATTERN[place % len(_PATTERN)]
+    index = int(numbered[1]) + _hash(scenario.domain) if numbered else _hash(scenario.id)
+    return _PATTERN[index % len(_PATTERN)]
 
 
 def halves(scenarios: Sequence[S]) -> tuple[list[S], list[S]]:
@@ -38,8 +38,8 @@ def halves(scenarios: Sequence[S]) -> tuple[list[S], list[S]]:
     parts: tuple[list[S], list[S]] = ([], [])
     for scenario in scenarios:
         numbered = _NUMBERED.search(scenario.id)
-        place = int(numbered[1]) if numbered else _hash(scenario.id)
-        parts[(place + _hash("half:" + scenario.domain)) % 2].append(scenario)
+        index = int(numbered[1]) if numbered else _hash(scenario.id)
+        parts[(index + _hash("half:" + scenario.domain)) % 2].append(scenario)
     return parts
 
 

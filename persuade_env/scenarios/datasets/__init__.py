@@ -1,1 +1,1 @@
-"""Readers of public data sets. Each gives (place in the file, function that makes the record)."""
+"""Readers of public data sets; each yields (location in the file, function that parses it)."""

@@ -1,4 +1,4 @@
-"""What the readers of foreign formats share."""
+"""Helpers that the data set readers share."""
 
 from __future__ import annotations
 
@@ -18,22 +18,26 @@ def json_list(path: Path) -> list[dict[str, Any]]:
         ScenarioError: if it holds anything else.
     """
     data = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(data, list) or not all(isinstance(one, dict) for one in data):
+    if not isinstance(data, list) or not all(isinstance(record, dict) for record in data):
         raise ScenarioError("expected one JSON list of objects")
     return data
 
 
-def merged(
+def merge_turns(
     turns: Iterable[PersuaderTurn | PersuadeeTurn],
 ) -> tuple[PersuaderTurn | PersuadeeTurn, ...]:
-    """The turns with those of one side in a row joined into one, so that they alternate.
+    """Merges consecutive turns of the same speaker into one, so that the roles alternate.
 
-    Of a joined turn's other fields the last that says something counts.
+    Of each field other than the response the last non-empty value is kept.
+
+    >>> turns = merge_turns([PersuaderTurn(response="Hi."), PersuaderTurn(response="Come along.")])
+    >>> [turn.response for turn in turns]
+    ['Hi. Come along.']
     """
-    result: list[PersuaderTurn | PersuadeeTurn] = []
+    alternating: list[PersuaderTurn | PersuadeeTurn] = []
     for turn in turns:
-        if result and result[-1].role == turn.role:
-            earlier = result.pop()
+        if alternating and alternating[-1].role == turn.role:
+            earlier = alternating.pop()
             later = {
                 name: value
                 for name, value in turn.model_dump().items()
@@ -41,5 +45,5 @@ def merged(
             }
             response = f"{earlier.response} {turn.response}".strip()
             turn = type(turn)(**{**earlier.model_dump(), **later, "response": response})
-        result.append(turn)
-    return tuple(result)
+        alternating.append(turn)
+    return tuple(alternating)

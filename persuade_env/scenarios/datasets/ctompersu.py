@@ -1,11 +1,11 @@
-"""CToMPersu (Zhang and Zhou, 2025): DailyPersuasion's scenarios with the persuadee's mind.
+"""Reader of CToMPersu (Zhang and Zhou, 2025), scenarios with the persuadee's beliefs and desires.
 
-One JSON list without ids; a record's id is `ctompersu-` and its place in the file. The
+The file is one JSON list without ids; a record's id is `ctompersu-` and its index. The
 persuadee's `preventive` and `generative` beliefs become the concerns `preventive` (what they
 do now and why) and `generative` (what they fear of the goal); the desires are what would
 settle them. Turns are strings that begin with `persuader:` or `persuadee:`; in a few records
-the label stands alone and the next string is what was said. Neither stubbornness nor
-attitudes are told; stubbornness is set to 0.5.
+the label stands alone and the next string is the utterance. The data set records neither
+stubbornness nor attitudes; stubbornness is set to 0.5.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from persuade_env.dialogue import (
     ScenarioRecord,
 )
 from persuade_env.errors import ScenarioError
-from persuade_env.scenarios.datasets.common import json_list, merged
+from persuade_env.scenarios.datasets.common import json_list, merge_turns
 from persuade_env.scenarios.datasets.daily_persuasion import domain_of
 
 _TURN = re.compile(r"^\s*(persuader|persuadee)\s*:\s*(.*)$", re.IGNORECASE | re.DOTALL)
 
 
 def read(path: Path) -> Iterator[tuple[str, Any]]:
-    """See `persuade_env.scenarios.datasets`."""
+    """The records of a CToMPersu file; see `persuade_env.scenarios.datasets`."""
     for number, record in enumerate(json_list(path)):
         yield f"record {number}", lambda number=number, record=record: _record(number, record)
 
@@ -62,13 +62,13 @@ def _record(number: int, data: dict[str, Any]) -> ScenarioRecord:
             concerns=concerns,
         ),
         dialogues=(
-            RecordedDialogue(id="dialog", turns=merged(map(_turn, _labelled(data["dialog"])))),
+            RecordedDialogue(id="dialog", turns=merge_turns(map(_turn, _labelled(data["dialog"])))),
         ),
     )
 
 
 def _labelled(texts: list[str]) -> list[str]:
-    """The strings, a label that stands alone joined with what follows it."""
+    """The strings, where a label that stands alone is joined with the string after it."""
     joined: list[str] = []
     for text in texts:
         if joined and joined[-1].rstrip().endswith(":") and not _TURN.match(text):

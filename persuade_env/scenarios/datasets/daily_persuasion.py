@@ -1,10 +1,10 @@
-"""DailyPersuasion, the data set of PersuGPT (Jin et al., ACL 2024).
+"""Reader of DailyPersuasion, the data set of PersuGPT (Jin et al., ACL 2024).
 
-One JSON list. A record has `id`, `scenario` (background, persuader, persuadee, goal, tag,
-domain), `strategy` (candidates) and `dialog` (`session_1`, …: lists of turns). Persuader
-turns carry analysis, strategy, tone and response; the tone of a persuader has no place in
-this suite and is left out. Attitudes and decisions are not told: the attitude is null and
-the decision `continue`. Candidates that repeat are kept once.
+The file is one JSON list. A record has `id`, `scenario` (background, persuader, persuadee, goal,
+tag, domain), `strategy` (candidates) and `dialog` (`session_1`, …: lists of turns). Persuader
+turns have analysis, strategy, tone and response; the data model has no tone of a persuader, so it
+is left out. The data set records neither attitudes nor decisions: the attitude is null and
+the decision `continue`. Repeated candidate strategies are kept once.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any
 
 from persuade_env.dialogue import PersuadeeTurn, PersuaderTurn, RecordedDialogue, ScenarioRecord
 from persuade_env.errors import ScenarioError
-from persuade_env.scenarios.datasets.common import json_list, merged
+from persuade_env.scenarios.datasets.common import json_list, merge_turns
 
 
 def read(path: Path) -> Iterator[tuple[str, Any]]:
-    """See `persuade_env.scenarios.datasets`."""
+    """The records of a DailyPersuasion file; see `persuade_env.scenarios.datasets`."""
     for number, record in enumerate(json_list(path)):
         yield f"record {number}", lambda record=record: _record(record)
 
@@ -35,22 +35,25 @@ def _record(data: dict[str, Any]) -> ScenarioRecord:
         goal=scenario["goal"],
         strategies=tuple(dict.fromkeys(data["strategy"])),
         dialogues=tuple(
-            RecordedDialogue(id=name, turns=merged(_turn(name, turn) for turn in session))
+            RecordedDialogue(id=name, turns=merge_turns(_turn(name, turn) for turn in session))
             for name, session in data["dialog"].items()
         ),
     )
 
 
 def domain_of(scenario: dict[str, Any]) -> str:
-    """The first domain named: DailyPersuasion nests them by tag, CToMPersu lists them.
+    """The first domain of a scenario: DailyPersuasion nests them by tag, CToMPersu lists them.
+
+    >>> domain_of({"domain": [{"tag": "x", "domain": ["Health", "Sport"]}]})
+    'Health'
 
     Raises:
         ScenarioError: if there is none.
     """
     names = [
         name
-        for one in scenario["domain"]
-        for name in (one["domain"] if isinstance(one, dict) else [one])
+        for entry in scenario["domain"]
+        for name in (entry["domain"] if isinstance(entry, dict) else [entry])
     ]
     if not names:
         raise ScenarioError("field scenario.domain: expected at least one domain")

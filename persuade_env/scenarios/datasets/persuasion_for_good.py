@@ -1,15 +1,16 @@
-"""PersuasionForGood (Wang et al., ACL 2019): people persuading strangers to give to a charity.
+"""Reader of PersuasionForGood (Wang et al., ACL 2019), human dialogues that ask for a donation.
 
-A folder with `full_dialog.csv` (`Unit` text, `B4` 0 persuader or 1 persuadee, `B2` dialogue)
-and `full_info.csv` (one row per participant; `B6` dollars given, traits, demographics). A
-dialogue becomes a scenario of its own, because its persuadee is a person of their own. Units
-of one side in a row are one turn. Whether the persuadee gave money afterwards is the
-dialogue's `outcome_label`; attitudes and decisions are not told. Empty units are left out.
+The data set is a folder with `full_dialog.csv` (`Unit` text, `B4` 0 persuader or 1 persuadee, `B2`
+dialogue) and `full_info.csv` (one row per participant; `B6` dollars given, traits, demographics).
+Each dialogue becomes a scenario of its own, because its persuadee is another person. Consecutive
+units of one speaker are one turn; empty units are left out. Whether the persuadee gave money
+afterwards is the dialogue's `outcome_label`. The data set records neither attitudes nor decisions.
 
-Nor is it told what a person worried about. `CONCERNS` are written for this suite, from general
-knowledge of what strangers asked for a donation commonly say: the same for everybody, not read
-from these dialogues or their outcomes. So are the stubbornness, 0.5, and the initial attitude,
-the middle of the scale: half of the people are known to give. Only traits are a person's own.
+It does not record what a person worried about either. `CONCERNS` were written for this suite from
+general knowledge of how people respond to requests for a donation; they are the same for everybody
+and were not derived from these dialogues or their outcomes. The same holds for the stubbornness,
+0.5, and for the initial attitude, the middle of the scale, because about half of the people gave.
+Only the traits are a person's own.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from persuade_env.dialogue import (
     ScenarioRecord,
 )
 from persuade_env.errors import ScenarioError
-from persuade_env.scenarios.datasets.common import merged
+from persuade_env.scenarios.datasets.common import merge_turns
 
 _BACKGROUND = (
     "Two strangers chat online for a small payment. One asks the other to give part of that "
@@ -80,13 +81,13 @@ CONCERNS = (
         worsened_by="pressing me to say yes at once",
     ),
 )
-"""What anybody may hold against it; see above."""
+"""Generic reasons to hesitate; see the module docstring."""
 
 _NOTABLE = 0.75  # points away from the middle of the 1-to-5 scale
 
 
 def read(path: Path) -> Iterator[tuple[str, Any]]:
-    """See `persuade_env.scenarios.datasets`."""
+    """The dialogues of a PersuasionForGood folder; see `persuade_env.scenarios.datasets`."""
     people = {
         (row["B2"], row["B4"]): row for row in _rows(path / "full_info.csv", ("B2", "B4", "B6"))
     }
@@ -112,7 +113,7 @@ def _record(
     person = people.get((name, "1"))
     if person is None:
         raise ScenarioError("full_info.csv has no row for its persuadee")
-    turns = merged(_turn(unit) for unit in units if unit["Unit"].strip())
+    turns = merge_turns(_turn(unit) for unit in units if unit["Unit"].strip())
     return ScenarioRecord(
         id=f"p4g-{name}",
         domain="Charity",
@@ -141,14 +142,14 @@ def _turn(unit: dict[str, str]) -> PersuaderTurn | PersuadeeTurn:
 
 
 def _traits(person: Mapping[str, str]) -> tuple[str, ...]:
-    """Readable traits: the Big Five where notable, age and ideology where told."""
+    """Traits in words: the Big Five where notable, age and ideology where recorded."""
     traits = []
-    for column, word in _TRAITS.items():
+    for column, adjective in _TRAITS.items():
         score = float(person.get(column) or 3.0)
         if score >= 3.0 + _NOTABLE:
-            traits.append(word)
+            traits.append(adjective)
         elif score <= 3.0 - _NOTABLE:
-            traits.append(f"not very {word}")
+            traits.append(f"not very {adjective}")
     if age := person.get("age.x"):
         traits.append(f"{float(age):.0f} years old")
     if ideology := person.get("ideology.x"):

@@ -13,11 +13,11 @@ from persuade_env.episode import rollout
 from persuade_env.errors import JudgeError
 from persuade_env.judges.attitude import load_judge, scores, shown_judge
 from persuade_env.judges.learned import (
-    ANSWERED,
+    ANSWER_FEATURES,
     SIGNS,
-    SPOKEN,
+    TURN_FEATURES,
     LearnedJudge,
-    fork,
+    comparison_start,
     read_learned_judge,
 )
 from persuade_env.judges.learned_training import (
@@ -124,17 +124,17 @@ def test_a_turn_on_the_subject_beats_one_of_another_scenario(judge):
 
 def test_only_what_comes_after_a_common_beginning_is_compared():
     one = said("Come along.", "Why?", "For the lake.", "Hm.")
-    assert fork(one, said("Stay here.", "Why?")) == 0
-    assert fork(one, said("Come along.", "Why?", "Because.", "Hm.")) == 2
-    assert fork(one, said("Come along.", "Never.", "For the lake.", "Hm.")) == 0
-    assert fork(one, said("Come along.", "Why?", "For the lake.", "Fine.")) == 2
-    assert fork(one, said("Come along.", "Why?")) == 0
+    assert comparison_start(one, said("Stay here.", "Why?")) == 0
+    assert comparison_start(one, said("Come along.", "Why?", "Because.", "Hm.")) == 2
+    assert comparison_start(one, said("Come along.", "Never.", "For the lake.", "Hm.")) == 0
+    assert comparison_start(one, said("Come along.", "Why?", "For the lake.", "Fine.")) == 2
+    assert comparison_start(one, said("Come along.", "Why?")) == 0
 
 
 def test_no_weight_has_the_wrong_sign(judge):
     for names, weights in (
-        ((*SPOKEN, *ANSWERED), judge.weights),
-        (SPOKEN, judge.spoken_weights),
+        ((*TURN_FEATURES, *ANSWER_FEATURES), judge.weights),
+        (TURN_FEATURES, judge.spoken_weights),
     ):
         for name, weight in zip(names, weights, strict=True):
             assert weight * SIGNS[name] >= 0
