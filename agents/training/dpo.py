@@ -1,7 +1,7 @@
-"""Direct preference optimization of the persuader on simulated preferences (PersuGPT, stage 2).
+"""Direct preference optimization (Rafailov et al., 2023) of the persuader, with TRL's trainer.
 
-Rafailov et al., 2023, through TRL's trainer and a LoRA adapter on top of the SFT persuader,
-which is also the reference.
+It trains a LoRA adapter on top of the SFT persuader, which is also the reference, on simulated
+preferences (stage 2 of PersuGPT; Jin et al., ACL 2024).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from persuade_env.llm.checkpoint import adapter_paths, read_checkpoint, save_che
 from persuade_env.llm.loading import load_merged, load_tokenizer
 from persuade_env.llm.precision import training_dtype
 from persuade_env.llm.training.logprobs import read_prompt_once, score_labels_only
-from persuade_env.llm.training.lora import TARGET_MODULES
+from persuade_env.llm.training.lora import lora_config
 
 
 def train_dpo(
@@ -31,7 +31,14 @@ def train_dpo(
 ) -> list[dict[str, float]]:
     """Trains on preference pairs, from the SFT checkpoint, and writes a checkpoint to `folder`.
 
-    The pairs' token ids go into the loss as they were sampled.
+    The loss uses the pairs' token ids as they were sampled, without tokenizing again.
+
+    Args:
+        pairs: at least one.
+        sft_folder: checkpoint of the SFT persuader.
+        folder: of the new checkpoint.
+        settings: hyperparameters.
+        callbacks: `transformers.TrainerCallback` objects.
 
     Returns:
         The training log: one mapping per step with `loss` (ln 2 at the first), `rewards/margins`,
@@ -42,12 +49,11 @@ def train_dpo(
     """
     import torch
     from datasets import Dataset
-    from peft import LoraConfig
     from transformers import PrinterCallback
     from trl import DPOConfig, DPOTrainer
 
     class SampledTokensTrainer(DPOTrainer):
-        """TRL would render and tokenize text; these pairs already are what was sampled."""
+        """A `DPOTrainer` whose data set holds token ids and is not rendered and tokenized again."""
 
         def _prepare_dataset(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
             return dataset
@@ -65,7 +71,7 @@ def train_dpo(
     adapter = folder / f"adapter-{len(sft_adapters)}"
     trainer = SampledTokensTrainer(
         model=load_merged(checkpoint.base, sft_adapters, dtype=training_dtype()),
-        ref_model=None,  # with a PEFT model TRL switches the adapter off: the SFT persuader
+        ref_model=None,  # TRL disables the PEFT adapter, which gives the SFT persuader
         args=DPOConfig(
             output_dir=str(adapter / "trainer"),
             beta=settings.beta,
@@ -98,18 +104,13 @@ def train_dpo(
             ]
         ),
         processing_class=load_tokenizer(checkpoint.base),
-        peft_config=LoraConfig(
-            r=settings.rank,
-            lora_alpha=2 * settings.rank,
-            target_modules=list(TARGET_MODULES),
-            task_type="CAUSAL_LM",
-        ),
+        peft_config=lora_config(settings.rank),
         callbacks=list(callbacks),
     )
     model = cast(Any, trainer.model).get_base_model()
     score_labels_only(model)
     read_prompt_once(model)
-    trainer.remove_callback(PrinterCallback)  # it prints dictionaries between the bars
+    trainer.remove_callback(PrinterCallback)  # its output would break the progress bar
     trainer.train()
     cast(Any, trainer.model).save_pretrained(adapter)
     save_checkpoint(folder, "persuader", [*sft_adapters, adapter], base=checkpoint.base)

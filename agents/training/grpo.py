@@ -19,8 +19,8 @@ from typing import Any, cast
 from agents.persuaders.intent_to_strategy import IntentToStrategyPersuader
 from agents.persuaders.prompts import persuader_messages
 from agents.training.config import GRPOSettings
-from agents.training.metrics import describe
-from agents.training.policy import samples_merged, sampling_copy
+from agents.training.metrics import episode_metrics
+from agents.training.policy import samples_from_copy, sampling_copy
 from persuade_env.dialogue import Dialogue, Scenario
 from persuade_env.episode import Episode, start, step
 from persuade_env.errors import PersuadeError
@@ -79,7 +79,7 @@ def trajectory(episode: Episode, completions: Sequence[Completion]) -> Trajector
     return made
 
 
-def play_group(
+def rollout_group(
     persuader: Persuader,
     user_model: UserModel,
     scenarios: Sequence[Scenario],
@@ -154,7 +154,7 @@ def make_trainer(
     def roll_out(prompts: list[Any], trainer: Any) -> dict[str, Any]:
         nonlocal calls
         training = trainer.model.training
-        merging = samples_merged(trainer.model)
+        merging = samples_from_copy(trainer.model)
         chat = TransformersChat(
             sampling_copy(trainer.model) if merging else trainer.model,
             tokenizer,
@@ -165,7 +165,7 @@ def make_trainer(
         keys = [_key(prompt) for prompt in prompts]
         count = settings.group_size
         groups = [index // count for index in range(len(keys))]
-        episodes, made = play_group(
+        episodes, made = rollout_group(
             speak(chat),
             user_model,
             [by_prompt[key] for key in keys],
@@ -244,7 +244,7 @@ def train_grpo(
 
     Returns:
         The training log: per step `reward`, `reward_std`, `kl`, `completions/mean_length` and
-        TRL's other metrics, what `agents.training.metrics.describe` says of its dialogues,
+        TRL's other metrics, what `agents.training.metrics.episode_metrics` says of its dialogues,
         `seconds`.
     """
     from peft import LoraConfig
@@ -279,7 +279,7 @@ def train_grpo(
             task_type="CAUSAL_LM",
         ),
         callbacks=[*callbacks, clock],
-        played=lambda episodes: steps.append(describe(episodes)),
+        played=lambda episodes: steps.append(episode_metrics(episodes)),
     )
     trainer.train()
     adapter = folder / f"adapter-{len(sft_adapters)}"

@@ -1,4 +1,4 @@
-"""What on-policy training tells of the dialogues it has just played."""
+"""Metrics of the dialogues that an on-policy training step has sampled."""
 
 from __future__ import annotations
 
@@ -10,13 +10,21 @@ from persuade_env.dialogue import Outcome
 from persuade_env.episode import Episode
 
 
-def describe(episodes: Sequence[Episode]) -> dict[str, float]:
-    """Return, attitude gain (Likert points), success and form; invalid episodes are counted alone.
+def episode_metrics(episodes: Sequence[Episode]) -> dict[str, float]:
+    """Means over the valid episodes, and counts of all and of invalid ones.
 
-    `words` are per persuader turn; `malformed` is the share of turns out of the format.
+    Invalid episodes enter no mean. Without a valid one all means are 0.
+
+    >>> episode_metrics([])["dialogues"]
+    0.0
+
+    Returns:
+        `dialogues` and `invalid` (counts), `return`, `attitude_gain` (Likert points), `success`
+        (share accepted), `malformed` (share of turns not in the format), and `words` per persuader
+        turn.
     """
-    valid = [one for one in episodes if one.valid]
-    said = [turn for one in valid for turn in one.dialogue.persuader_turns]
+    valid = [episode for episode in episodes if episode.valid]
+    turns = [turn for episode in valid for turn in episode.dialogue.persuader_turns]
 
     def mean(values: Sequence[float]) -> float:
         return float(np.mean(values)) if values else 0.0
@@ -24,9 +32,9 @@ def describe(episodes: Sequence[Episode]) -> dict[str, float]:
     return {
         "dialogues": float(len(episodes)),
         "invalid": float(len(episodes) - len(valid)),
-        "return": mean([one.episode_return for one in valid]),
-        "attitude_gain": mean([one.attitude_gain for one in valid]),
-        "success": mean([float(one.outcome is Outcome.ACCEPTED) for one in valid]),
-        "malformed": mean([one.malformed_turns / max(1, one.turn) for one in valid]),
-        "words": mean([float(len(turn.response.split())) for turn in said]),
+        "return": mean([episode.episode_return for episode in valid]),
+        "attitude_gain": mean([episode.attitude_gain for episode in valid]),
+        "success": mean([float(episode.outcome is Outcome.ACCEPTED) for episode in valid]),
+        "malformed": mean([episode.malformed_turns / max(1, episode.turn) for episode in valid]),
+        "words": mean([float(len(turn.response.split())) for turn in turns]),
     }

@@ -1,4 +1,4 @@
-"""What on-policy training optimizes: a language model with a value head, on sampled turns."""
+"""The policy of on-policy training: a language model with a value head, on sampled turns."""
 
 from __future__ import annotations
 
@@ -11,36 +11,45 @@ import torch
 from torch import nn
 
 
-def _nothing() -> torch.Tensor:
+def _empty() -> torch.Tensor:
     return torch.empty(0)
 
 
 @dataclass(kw_only=True)
 class TokenBatch:
-    """What the losses need of sampled tokens, each (n_tokens,)."""
+    """Per-token quantities that the losses need, each (n_tokens,).
 
-    logprobs: torch.Tensor = field(default_factory=_nothing)
-    """Under the policy that sampled them."""
-    reference: torch.Tensor = field(default_factory=_nothing)
-    """Log-probabilities under the model that training began from."""
-    values: torch.Tensor = field(default_factory=_nothing)
-    advantages: torch.Tensor = field(default_factory=_nothing)
-    returns: torch.Tensor = field(default_factory=_nothing)
+    >>> TokenBatch(values=torch.zeros(3)).values.shape
+    torch.Size([3])
+    """
+
+    logprobs: torch.Tensor = field(default_factory=_empty)
+    """Log-probabilities under the policy that sampled the tokens."""
+    reference: torch.Tensor = field(default_factory=_empty)
+    """Log-probabilities under the reference, the model before training."""
+    values: torch.Tensor = field(default_factory=_empty)
+    advantages: torch.Tensor = field(default_factory=_empty)
+    returns: torch.Tensor = field(default_factory=_empty)
 
 
 @dataclass
 class SampledTurn(TokenBatch):
-    """One sampled persuader turn; what is `TokenBatch` of it comes later."""
+    """One sampled persuader turn; its `TokenBatch` fields are filled in later.
+
+    >>> SampledTurn(episode=0, prompt_ids=(1, 2), token_ids=(3,), reward=0.5).reward
+    0.5
+    """
 
     episode: int
+    """Index of the episode in the batch."""
     prompt_ids: tuple[int, ...]
     token_ids: tuple[int, ...]
     reward: float
 
 
 def concat(turns: Sequence[SampledTurn]) -> TokenBatch:
-    """The tokens of several turns as one stretch."""
-    names = [one.name for one in fields(TokenBatch)]
+    """Concatenates the tokens of several turns."""
+    names = [field.name for field in fields(TokenBatch)]
     return TokenBatch(
         **{name: torch.cat([getattr(turn, name) for turn in turns]) for name in names}
     )
@@ -50,16 +59,17 @@ class Policy(nn.Module):
     """A causal language model and a value head on its last hidden states.
 
     Args:
-        model: with LoRA adapters, which are trained and whose absence is the reference; or
-            plain, then all of it is trained and `reference` is needed.
-        reference: a frozen model, where `model` has no adapters to switch off.
+        model: with LoRA adapters, which are trained and disabled for the reference; or without,
+            then all of it is trained and `reference` is needed.
+        temperature: of the policy; logits are divided by it.
+        reference: a frozen model, where `model` has no adapters to disable.
     """
 
     def __init__(self, model: Any, temperature: float, reference: Any = None) -> None:
         super().__init__()
-        self.model = model.eval()  # no dropout: sampling and training must agree
+        self.model = model.eval()  # no dropout, so that sampling and training agree
         self.temperature = temperature
-        self._reference = [reference]  # in a list, so that it is no submodule
+        self._reference = [reference]  # in a list, so that it is not registered as a submodule
         self.value_head = nn.Linear(model.config.hidden_size, 1)
         nn.init.zeros_(self.value_head.weight)
         nn.init.zeros_(self.value_head.bias)
@@ -71,8 +81,8 @@ class Policy(nn.Module):
         """Log-probability, value and entropy at each sampled token, each (n_tokens,), fp32.
 
         Args:
-            turns: a passage: each goes on from the tokens of the one before (`group_by_prefix`).
-                They are read in one forward pass, and their tokens stand in the result in order.
+            turns: one group of `group_by_prefix`; the tokens of each are a prefix of the next
+                turn's prompt, so that one forward pass computes all of them.
         """
         hidden, logprobs, entropy = self._forward(self.model, turns)
         values = self.value_head(hidden.float()).squeeze(-1)
@@ -80,7 +90,7 @@ class Policy(nn.Module):
 
     @torch.no_grad()
     def reference_logprobs(self, turns: Sequence[SampledTurn]) -> torch.Tensor:
-        """Log-probabilities of a passage under the model that training began from."""
+        """Log-probabilities of a group's sampled tokens under the reference, (n_tokens,)."""
         reference = self._reference[0]
         if reference is not None:
             return self._forward(reference, turns)[1]
@@ -93,7 +103,7 @@ class Policy(nn.Module):
         inner = model.get_base_model() if hasattr(model, "get_base_model") else model
         ids = torch.tensor([[*turns[-1].prompt_ids, *turns[-1].token_ids]], device=inner.device)
         hidden = inner.base_model(ids, use_cache=False).last_hidden_state[0]
-        # The state in which a token was chosen is the one before it.
+        # The hidden state that predicts a token is the one before it.
         begins = [len(turn.prompt_ids) - 1 for turn in turns]
         hidden = torch.cat(
             [
@@ -103,43 +113,50 @@ class Policy(nn.Module):
         )
         logits = inner.get_output_embeddings()(hidden).float() / self.temperature
         all_logprobs = torch.log_softmax(logits, dim=-1)
-        chosen = torch.tensor([one for turn in turns for one in turn.token_ids])
-        logprobs = all_logprobs.gather(1, chosen[:, None].to(inner.device)).squeeze(1)
+        token_ids = torch.tensor([token for turn in turns for token in turn.token_ids])
+        logprobs = all_logprobs.gather(1, token_ids[:, None].to(inner.device)).squeeze(1)
         entropy = -(all_logprobs.exp() * all_logprobs).sum(-1)
         return hidden, logprobs, entropy
 
 
 def group_by_prefix(turns: Sequence[SampledTurn]) -> list[list[SampledTurn]]:
-    """Groups turns, in order of time, into what can be read in one forward pass.
+    """Groups the turns of each episode so that one forward pass can compute a group.
 
-    The prompt of a dialogue's turn usually goes on from all the tokens of the turn before, as
-    they were sampled. Where it doesn't (the earlier turn was not in the format, and reads
-    differently in the history), a new passage begins: no loss sees re-tokenized text.
+    The prompt of a turn usually continues the sampled tokens of the episode's previous turn. Where
+    it doesn't (the previous turn was malformed, and is rendered differently in the history), a new
+    group begins, so that no loss is computed on tokens that were not sampled.
+
+    >>> first = SampledTurn(episode=0, prompt_ids=(1,), token_ids=(2,), reward=0.0)
+    >>> second = SampledTurn(episode=0, prompt_ids=(1, 2, 9), token_ids=(3,), reward=0.0)
+    >>> [len(group) for group in group_by_prefix([first, second])]
+    [2]
+
+    Args:
+        turns: in order of time.
     """
-    made: dict[int, list[list[SampledTurn]]] = {}
+    by_episode: dict[int, list[list[SampledTurn]]] = {}
     for turn in turns:
-        mine = made.setdefault(turn.episode, [])
-        if mine:
-            earlier = (*mine[-1][-1].prompt_ids, *mine[-1][-1].token_ids)
-            if turn.prompt_ids[: len(earlier)] == earlier:
-                mine[-1].append(turn)
+        groups = by_episode.setdefault(turn.episode, [])
+        if groups:
+            previous = groups[-1][-1]
+            prefix = (*previous.prompt_ids, *previous.token_ids)
+            if turn.prompt_ids[: len(prefix)] == prefix:
+                groups[-1].append(turn)
                 continue
-        mine.append([turn])
-    return [passage for mine in made.values() for passage in mine]
+        groups.append([turn])
+    return [group for groups in by_episode.values() for group in groups]
 
 
 def sampling_copy(model: Any) -> Any:
-    """A model to sample with: the adapters merged into a copy, or the model where it has none.
+    """A model to sample from: a copy with merged adapters, or the model itself without adapters.
 
-    The copy is in fp32: bf16 would round a small update of a weight away. Off a CPU
-    (`samples_merged`) the model is sampled from as it is.
+    The copy is in fp32, because bf16 would round small updates away.
     """
     if not hasattr(model, "disable_adapter"):
         return model
     return copy.deepcopy(model).float().merge_and_unload()
 
 
-def samples_merged(model: Any) -> bool:
-    """Whether dialogues come from a `sampling_copy`, which the suite's own decoder takes: merged
-    weights give what adapters beside them give, and sample several times as fast on a CPU."""
+def samples_from_copy(model: Any) -> bool:
+    """Whether to sample from a `sampling_copy`, which the fast CPU decoder can use."""
     return bool(model.device.type == "cpu")

@@ -25,14 +25,14 @@ import torch
 
 from agents.persuaders.intent_to_strategy import IntentToStrategyPersuader
 from agents.training.config import PPOSettings
-from agents.training.metrics import describe
+from agents.training.metrics import episode_metrics
 from agents.training.policy import (
     Policy,
     SampledTurn,
     TokenBatch,
     concat,
     group_by_prefix,
-    samples_merged,
+    samples_from_copy,
     sampling_copy,
 )
 from agents.training.resume import load_state, save_state
@@ -255,7 +255,7 @@ class PPO:
         self.policy, self.settings = policy, settings
         self.user_model, self.scenarios = user_model, scenarios
         self.folder = folder
-        self._merging = samples_merged(policy.model)
+        self._merging = samples_from_copy(policy.model)
         self.chat = TransformersChat(
             sampling_copy(policy.model) if self._merging else policy.model,
             tokenizer,
@@ -314,7 +314,7 @@ class PPO:
             self.reward,
             settings.max_turns,
         )
-        numbers = {"iteration": float(number)} | describe(episodes)
+        numbers = {"iteration": float(number)} | episode_metrics(episodes)
         if self.folder is not None:
             self._keep_dialogues(self.folder, episodes, number)
         numbers["seconds"] = time.perf_counter() - began
@@ -353,7 +353,7 @@ def train_ppo(
     """Trains from the SFT checkpoint against a user model; writes a checkpoint to `folder`.
 
     Returns:
-        One mapping per iteration: what `agents.training.metrics.describe` says of its dialogues, KL
+        One mapping per iteration: what `agents.training.metrics.episode_metrics` says of its dialogues, KL
         to the SFT persuader and its weight, entropy, clip fraction, explained variance, losses, and
         the seconds it took.
     """

@@ -1,6 +1,6 @@
-"""Where an on-policy training run stands, on disk: parameters, moments, progress.
+"""Saves and restores the state of an on-policy training run: parameters, optimizer, progress.
 
-Tensors are kept as safetensors and the rest as JSON, so that reading a run executes nothing.
+Tensors are stored as safetensors and the rest as JSON, so that loading executes no code.
 """
 
 from __future__ import annotations
@@ -22,10 +22,14 @@ def save_state(
     optimizer: torch.optim.Optimizer,
     progress: dict[str, Any],
 ) -> None:
-    """Writes what is trained, its optimizer's moments and `progress`, all or nothing.
+    """Writes the trainable parameters, the optimizer's moments and `progress` atomically.
 
     Args:
-        number: of the state; older ones are removed when it is there.
+        folder: of the run's states.
+        number: of this state; older states are removed once it is complete.
+        module: its parameters that require gradients are saved.
+        optimizer: its state for these parameters is saved.
+        progress: anything that JSON can represent.
     """
     from safetensors.torch import save_file
 
@@ -35,23 +39,27 @@ def save_state(
             tensors[f"{name}|value"] = parameter.data.contiguous()
             for key, value in optimizer.state.get(parameter, {}).items():
                 tensors[f"{name}|{key}"] = value.contiguous()
-    made = folder / "state.new"
-    shutil.rmtree(made, ignore_errors=True)
-    made.mkdir(parents=True)
-    save_file(tensors, made / "tensors.safetensors")
-    (made / "progress.json").write_text(json.dumps(progress))
-    kept = folder / f"state-{number:04d}"
-    shutil.rmtree(kept, ignore_errors=True)
-    os.replace(made, kept)
+    scratch = folder / "state.new"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    save_file(tensors, scratch / "tensors.safetensors")
+    (scratch / "progress.json").write_text(json.dumps(progress))
+    target = folder / f"state-{number:04d}"
+    shutil.rmtree(target, ignore_errors=True)
+    os.replace(scratch, target)
     for older in folder.glob("state-*"):
-        if older != kept:
+        if older != target:
             shutil.rmtree(older, ignore_errors=True)
 
 
 def load_state(
     folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer
 ) -> dict[str, Any] | None:
-    """Puts the newest state in `folder` back in place; returns its `progress`, None if none."""
+    """Restores the newest state in `folder` into `module` and `optimizer`.
+
+    Returns:
+        The state's `progress`, or None if there is no state.
+    """
     from safetensors.torch import load_file
 
     states = sorted(folder.glob("state-*"))

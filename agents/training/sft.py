@@ -1,4 +1,7 @@
-"""Supervised fine-tuning of the persuader on competent persuader turns (PersuGPT, stage 1)."""
+"""Supervised fine-tuning of the persuader on competent persuader turns.
+
+Stage 1 of PersuGPT (Jin et al., "Persuading across Diverse Domains", ACL 2024).
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,10 @@ from persuade_env.protocols import persuader_view
 
 
 def sft_examples(records: Sequence[ScenarioRecord], tokenizer: Any) -> list[Example]:
-    """One example per dialogue that is not a poor persuader's, loss on the persuader's turns.
+    """One training example per dialogue that is not marked as poor, with loss on persuader turns.
 
-    Turns without an analysis (foreign data) are left out of the loss: the model is to
-    learn the whole intent-to-strategy format.
+    Turns without an analysis (public data sets) are excluded from the loss, because the model
+    should learn the complete intent-to-strategy format.
     """
     examples = []
     for record in records:
@@ -29,7 +32,9 @@ def sft_examples(records: Sequence[ScenarioRecord], tokenizer: Any) -> list[Exam
                 continue
             dialogue = persuader_view(record.dialogue(recorded))
             messages = persuader_messages(dialogue)
-            assistant = [i for i, message in enumerate(messages) if message["role"] == "assistant"]
+            assistant = [
+                index for index, message in enumerate(messages) if message["role"] == "assistant"
+            ]
             trained = [
                 index
                 for index, turn in zip(assistant, dialogue.persuader_turns, strict=True)
@@ -48,7 +53,18 @@ def train_sft(
     settings: SFTSettings | None = None,
     callbacks: Sequence[Any] = (),
 ) -> list[dict[str, float]]:
-    """Trains the persuader and writes its checkpoint to `folder`; returns the training log."""
+    """Trains the persuader and writes its checkpoint to `folder`.
+
+    Args:
+        records: scenarios with recorded dialogues.
+        folder: of the checkpoint.
+        base: name or path of the base model.
+        settings: hyperparameters.
+        callbacks: `transformers.TrainerCallback` objects.
+
+    Returns:
+        The training log; see `persuade_env.llm.training.lora.train_lora`.
+    """
     settings = settings or SFTSettings()
     tokenizer = load_tokenizer(base)
     examples = sft_examples(records, tokenizer) * settings.epochs

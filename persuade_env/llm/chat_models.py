@@ -1,4 +1,4 @@
-"""Chat models by name, for command lines and configurations."""
+"""Loads chat models by spec string, for command lines and configurations."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from persuade_env.protocols import ChatModel
 @lru_cache(maxsize=2)
 def chat_from_spec(spec: str = EMBEDDED) -> ChatModel:
     """The chat model that `spec` names.
+
+    >>> chat_from_spec("http://localhost:8000/v1")
+    Traceback (most recent call last):
+    persuade_env.errors.ChatError: name the server's model after a #: http://localhost:8000/v1#MODEL
 
     Args:
         spec: `embedded`, a Hugging Face id or path, or `URL#MODEL` for an OpenAI-compatible

@@ -1,7 +1,7 @@
-"""A trained model on disk: which base, which LoRA adapters in which order, and what for.
+"""Checkpoints: a base model's name and LoRA adapters, in one folder.
 
-A checkpoint is a folder with `checkpoint.json` and one folder per adapter, in safetensors.
-It is complete but for the base model, so it can be copied to another machine.
+A checkpoint folder has a `checkpoint.json` and one folder per adapter, in safetensors. It is
+self-contained except for the base model, so it can be copied to another machine.
 """
 
 from __future__ import annotations
@@ -23,14 +23,18 @@ Role = Literal["user_model", "persuader"]
 
 
 class Checkpoint(BaseModel):
-    """What `checkpoint.json` holds."""
+    """The content of `checkpoint.json`.
+
+    >>> Checkpoint(role="persuader", adapters=("adapter-0",)).base
+    'embedded'
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     role: Role
     base: str = EMBEDDED
     adapters: tuple[str, ...] = ()
-    """Folders beside this file, merged into the base in this order."""
+    """Subfolders, merged into the base model in this order."""
 
 
 def save_checkpoint(
@@ -40,7 +44,14 @@ def save_checkpoint(
     *,
     base: str = EMBEDDED,
 ) -> Checkpoint:
-    """Writes a checkpoint, copying the adapters into it (those already inside stay)."""
+    """Writes a checkpoint and copies the adapters into it, unless they are inside already.
+
+    Args:
+        folder: of the checkpoint; made if it doesn't exist.
+        role: what the model was trained for.
+        adapters: folders of LoRA adapters, in merging order.
+        base: name or path of the base model.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     names = []
     for index, adapter in enumerate(adapters):
@@ -52,16 +63,16 @@ def save_checkpoint(
                 shutil.copy2(adapter / file, target / file)
         names.append(name)
     checkpoint = Checkpoint(role=role, base=base, adapters=tuple(names))
-    # Last, so that a folder with this file is a whole checkpoint.
+    # Written last, so that a folder with this file is a complete checkpoint.
     (folder / FILE).write_text(checkpoint.model_dump_json(indent=1) + "\n")
     return checkpoint
 
 
 def read_checkpoint(folder: Path, role: Role) -> Checkpoint:
-    """The checkpoint in a folder.
+    """Reads the `checkpoint.json` of a folder.
 
     Raises:
-        ChatError: if there is none, it can't be read, or it is of another role.
+        ChatError: if there is none, it can't be read, or it has another role.
     """
     try:
         checkpoint = Checkpoint.model_validate_json((folder / FILE).read_text())

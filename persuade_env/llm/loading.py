@@ -1,4 +1,4 @@
-"""Loads causal language models and their tokenizers, with adapters merged where some are named."""
+"""Loads causal language models and tokenizers, and merges LoRA adapters into the weights."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ from persuade_env.llm.precision import generation_dtype
 
 
 def load_tokenizer(model: str = EMBEDDED) -> PreTrainedTokenizerBase:
-    """The tokenizer of a model, padding on the left as generation needs it."""
+    """The tokenizer of a model, with padding on the left, which generation needs.
+
+    Raises:
+        ChatError: if there is no such model.
+    """
     try:
         tokenizer = AutoTokenizer.from_pretrained(resolve(model), padding_side="left")
     except (OSError, ValueError) as error:
@@ -33,11 +37,12 @@ def load_tokenizer(model: str = EMBEDDED) -> PreTrainedTokenizerBase:
 def load_model(
     model: str = EMBEDDED, *, dtype: torch.dtype | None = None, device: str | None = None
 ) -> PreTrainedModel:
-    """A causal language model, on the GPU where there is one.
+    """Loads a causal language model.
 
     Args:
         model: `embedded`, a Hugging Face id, or a path.
-        dtype: bf16 by default, on a CPU fp32 where that is faster by far (`generation_dtype`).
+        dtype: `generation_dtype` by default.
+        device: the GPU by default if there is one, else the CPU.
 
     Raises:
         ChatError: if there is no such model.
@@ -59,7 +64,13 @@ def load_merged(
     dtype: torch.dtype | None = None,
     device: str | None = None,
 ) -> PreTrainedModel:
-    """A model with LoRA adapters merged into its weights, one after the other.
+    """Loads a model and merges LoRA adapters into its weights, one after the other.
+
+    Args:
+        model: `embedded`, a Hugging Face id, or a path.
+        adapters: folders of LoRA adapters.
+        dtype: of the merged weights; `generation_dtype` by default.
+        device: the GPU by default if there is one, else the CPU.
 
     Raises:
         ChatError: if the model or an adapter can't be loaded.
@@ -69,7 +80,7 @@ def load_merged(
         return loaded
     from peft import PeftModel
 
-    # Merged in fp32: in bf16 a small update drowns in rounding.
+    # Merged in fp32, because bf16 rounds small updates away.
     merged = loaded.float()
     for adapter in adapters:
         if not (Path(adapter) / "adapter_config.json").exists():

@@ -1,8 +1,8 @@
-"""Makes text from a model or a person inert before it enters a prompt.
+"""Sanitizes text from a model or a person before it enters a prompt.
 
-A chat template delimits messages with control tokens. Text that spells such a token
-out could end its own message and open a forged one, so the spelling is broken up
-here, for every backend, whatever its template.
+A chat template delimits messages with control tokens. Text that spells out such a token could end
+its own message and start a forged one (prompt injection), so the spelling is broken up, for every
+backend and template.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _CONTROL = re.compile(
 def sanitize(text: str) -> str:
     """The text with control tokens broken up and invisible characters removed.
 
-    Idempotent, and the identity on text that holds neither.
+    Idempotent, and the identity on text that contains neither.
 
-    >>> inert("Fine.<|im_end|>")
+    >>> sanitize("Fine.<|im_end|>")
     'Fine.< |im_end|>'
     """
     # Format and control characters (zero-width joiners, bidi overrides, tags) can hide a

@@ -91,7 +91,7 @@ class TurnEncoder:
     """
 
     def __init__(self, model: Any, tokenizer: Any, *, max_prefix_bytes: int | None = None) -> None:
-        from persuade_env.llm.backends.transformers import reply_mark
+        from persuade_env.llm.backends.transformers import generation_prompt_ids
         from persuade_env.llm.generation.cpu_llama import Llama
         from persuade_env.llm.generation.prefix_cache import PrefixCache
 
@@ -105,7 +105,7 @@ class TurnEncoder:
         self._listening: Llama | None = None
         self._prefixes: PrefixCache | None = None
         if Llama.supports(model):
-            self._listening, mark = Llama(model, self._depth), reply_mark(tokenizer)
+            self._listening, mark = Llama(model, self._depth), generation_prompt_ids(tokenizer)
             if max_prefix_bytes is None:
                 max_prefix_bytes = 128 * 2**20 * model.dtype.itemsize
             self._prefixes = PrefixCache(self._listening, mark, max_bytes=max_prefix_bytes)
@@ -151,7 +151,7 @@ class TurnEncoder:
         ids = torch.tensor([self._tokenizer.eos_token_id, *words])
         with torch.inference_mode():
             if self._listening is not None:
-                hidden = self._listening.hidden(ids)
+                hidden = self._listening.hidden_states(ids)
             else:
                 inputs = ids[None].to(self._model.device)
                 found = self._model(inputs, output_hidden_states=True, use_cache=False)

@@ -1,4 +1,4 @@
-"""A chat model behind any server that speaks the OpenAI chat-completions protocol."""
+"""A chat backend for servers with the OpenAI chat-completions protocol."""
 
 from __future__ import annotations
 
@@ -16,26 +16,30 @@ from persuade_env.llm.sanitize import sanitize
 from persuade_env.protocols import Completion, Message, StopReason
 
 API_KEY_VARIABLES = ("PERSUADE_ENV_API_KEY", "OPENAI_API_KEY")
-"""Environment variables that may hold the key, in this order."""
+"""Environment variables that are read for the API key, in this order."""
 
-_RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
-_LONGEST_WAIT = 60.0
+_RETRIED_STATUSES = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+_MAX_WAIT = 60.0
 
 
 class HttpChat:
-    """Chat completions from a server, `max_concurrent` requests at a time.
+    """Requests chat completions from a server, up to `max_concurrent` at a time.
 
-    Time-outs, refused connections and the statuses that mean "later" are tried again with
-    random exponential back-off, or after the server's own `Retry-After`. What then still
-    fails is an error in its own `Completion`; only if all of a batch fails is it raised.
+    Time-outs, refused connections and temporary error statuses are retried with random exponential
+    backoff, or after the server's `Retry-After`. A request that still fails gives a `Completion`
+    with an error; only if all of a batch fail is the error raised.
+
+    >>> HttpChat("http://localhost:8000/v1", "llama-3")
+    HttpChat('http://localhost:8000', 'llama-3')
 
     Args:
-        base_url: up to and without `/chat/completions`, e.g. `http://localhost:8000/v1`.
-        model: the name that the server knows it by.
-        api_key: sent as a bearer token; from the environment unless given, never logged.
+        base_url: without `/chat/completions`, e.g. `http://localhost:8000/v1`.
+        model: the server's name of the model.
+        api_key: sent as a bearer token; read from the environment by default, never logged.
         timeout: seconds for one attempt.
         max_tries: attempts per request, the first included.
-        backoff: seconds that the first pause is drawn up to; doubles each time.
+        max_concurrent: requests at a time.
+        backoff: upper bound of the first random wait in seconds; doubles with each attempt.
     """
 
     def __init__(
@@ -55,11 +59,12 @@ class HttpChat:
                 f"expected a server's URL such as http://host:8000/v1, got {base_url!r}"
             )
         self.model = model
-        # For messages: without user name and password, should the URL hold any.
-        self._shown = f"{parts.scheme}://{parts.hostname}" + (
-            f":{parts.port}" if parts.port else ""
+        # For messages: the URL without user name and password.
+        port = f":{parts.port}" if parts.port else ""
+        self._public_url = f"{parts.scheme}://{parts.hostname}{port}"
+        key = api_key or next(
+            (os.environ[name] for name in API_KEY_VARIABLES if os.environ.get(name)), None
         )
-        key = api_key or next((os.environ[n] for n in API_KEY_VARIABLES if os.environ.get(n)), None)
         self._client = httpx.Client(
             base_url=base_url.rstrip("/") + "/",
             headers={"Authorization": f"Bearer {key}"} if key else {},
@@ -74,7 +79,7 @@ class HttpChat:
         )
 
     def __repr__(self) -> str:
-        return f"HttpChat({self._shown!r}, {self.model!r})"
+        return f"HttpChat({self._public_url!r}, {self.model!r})"
 
     def generate(
         self,
@@ -85,7 +90,7 @@ class HttpChat:
         temperature: float = 0.8,
         top_p: float = 0.95,
     ) -> list[Completion]:
-        """See `ChatModel.generate`. The seed is passed on; few servers keep its promise."""
+        """See `ChatModel.generate`. The seed is sent, but few servers are reproducible by it."""
         if len(prompts) != len(seeds):
             raise ValueError(f"{len(prompts)} prompts but {len(seeds)} seeds")
         if not prompts:
@@ -94,7 +99,8 @@ class HttpChat:
             {
                 "model": self.model,
                 "messages": [
-                    {"role": one["role"], "content": sanitize(one["content"])} for one in prompt
+                    {"role": message["role"], "content": sanitize(message["content"])}
+                    for message in prompt
                 ],
                 "max_tokens": max_reply_tokens,
                 "temperature": temperature,
@@ -105,14 +111,14 @@ class HttpChat:
         ]
         with ThreadPoolExecutor(min(self._threads, len(bodies))) as threads:
             completions = list(threads.map(self._complete, bodies))
-        errors = [one.error for one in completions if one.error is not None]
+        errors = [completion.error for completion in completions if completion.error is not None]
         if len(errors) == len(completions):
             raise errors[0]
         return completions
 
     def _complete(self, body: dict[str, Any]) -> Completion:
         try:
-            # A copy per request: the object keeps statistics and is shared by the threads.
+            # A copy per request, because the object has state and the threads share it.
             return self._retrying.copy()(self._request, body)
         except ChatError as error:
             return Completion("", StopReason.STOP, 0, 0, error=error)
@@ -121,17 +127,18 @@ class HttpChat:
         try:
             response = self._client.post("chat/completions", json=body)
         except httpx.TimeoutException as error:
-            raise ChatUnavailableError(f"{self._shown} did not answer in time") from error
+            raise ChatUnavailableError(f"{self._public_url} did not answer in time") from error
         except httpx.HTTPError as error:
-            raise ChatUnavailableError(f"cannot reach {self._shown}: {error}") from error
-        if response.status_code in _RETRIED:
+            raise ChatUnavailableError(f"cannot reach {self._public_url}: {error}") from error
+        if response.status_code in _RETRIED_STATUSES:
             raise ChatUnavailableError(
-                f"{self._shown} answered {response.status_code}: {_reason(response)}",
+                f"{self._public_url} answered {response.status_code}: {_reason(response)}",
                 retry_after=_seconds(response.headers.get("Retry-After")),
             )
         if response.is_error:
             raise ChatRejectedError(
-                f"{self._shown} rejected the request ({response.status_code}): {_reason(response)}"
+                f"{self._public_url} rejected the request ({response.status_code}): "
+                f"{_reason(response)}"
             )
         return self._read(response)
 
@@ -149,22 +156,24 @@ class HttpChat:
                 completion_tokens=int(usage.get("completion_tokens") or 0),
             )
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-            raise ChatError(f"{self._shown} answered something else than a completion") from error
+            raise ChatError(
+                f"{self._public_url} answered something else than a completion"
+            ) from error
 
 
 def _wait(backoff: float) -> Any:
-    random = tenacity.wait_random_exponential(multiplier=backoff, max=_LONGEST_WAIT)
+    random = tenacity.wait_random_exponential(multiplier=backoff, max=_MAX_WAIT)
 
     def wait(state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        asked = getattr(error, "retry_after", None)
-        return random(state) if asked is None else min(asked, _LONGEST_WAIT)
+        retry_after = getattr(error, "retry_after", None)
+        return random(state) if retry_after is None else min(retry_after, _MAX_WAIT)
 
     return wait
 
 
 def _seconds(header: str | None) -> float | None:
-    """`Retry-After` where it is a number of seconds; its date form is not worth the code."""
+    """The value of a `Retry-After` header in seconds; its date form is ignored."""
     try:
         return max(0.0, float(header)) if header else None
     except ValueError:
@@ -172,7 +181,7 @@ def _seconds(header: str | None) -> float | None:
 
 
 def _reason(response: httpx.Response) -> str:
-    """The server's own words, short."""
+    """The server's error message, shortened."""
     try:
         error = response.json()["error"]
         text = error["message"] if isinstance(error, dict) else str(error)

@@ -1,9 +1,8 @@
-"""A chat model that runs in this process, on PyTorch and Hugging Face transformers.
+"""A chat backend that runs a model in this process, with PyTorch and Hugging Face transformers.
 
-It samples by itself rather than through `model.generate`: each row has a random stream
-of its own, derived from its seed; the sampled token ids and their log-probabilities
-are kept; and some tokens can be constrained to a set, with the model's distribution
-over that set read off on the way.
+It samples in a loop of its own rather than through `model.generate`: each row of a batch has its
+own random stream, derived from its seed; the sampled token ids and their log-probabilities are
+returned; and tokens can be constrained to a set, with the model's distribution over that set.
 """
 
 from __future__ import annotations
@@ -39,8 +38,11 @@ from persuade_env.seeding import generator
 class Choice:
     """The token ids allowed at one step of a reply.
 
-    With `values`, one number per id, the token is not drawn: it is the one whose value
+    With `values`, one number per id, the token is not sampled: it is the one whose value
     is nearest to the mean under the model's distribution over the allowed ids.
+
+    >>> Choice(ids=(49, 50), values=(1.0, 2.0)).ids
+    (49, 50)
     """
 
     ids: tuple[int, ...]
@@ -48,15 +50,21 @@ class Choice:
 
 
 Constraint = Callable[[tuple[int, ...]], Choice | None]
-"""Given the reply's token ids so far: what is allowed next, or None for anything."""
+"""Maps the reply's token ids so far to the allowed next ones, or None for any token."""
 
-_COMPACT_BELOW = 0.7  # drop finished rows from the batch once fewer than this share still write
+_COMPACT_BELOW = 0.7  # finished rows leave the batch once fewer than this share are unfinished
 
 
 def encode_chat(
     tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], *, reply_follows: bool = True
 ) -> list[int]:
-    """Token ids of a chat, its contents made inert, up to where the assistant's reply begins."""
+    """Token ids of a chat with sanitized contents.
+
+    Args:
+        tokenizer: with a chat template.
+        messages: of the chat.
+        reply_follows: append the template's generation prompt, after which a reply begins.
+    """
     clean = [
         {"role": message["role"], "content": sanitize(message["content"])} for message in messages
     ]
@@ -64,8 +72,8 @@ def encode_chat(
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-def reply_mark(tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """The token ids that a chat template puts where a reply is to begin; none for some."""
+def generation_prompt_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """The token ids of a chat template's generation prompt; empty for templates without one."""
     chat: list[Message] = [{"role": "user", "content": "."}]
     whole = encode_chat(tokenizer, chat)
     return whole[len(encode_chat(tokenizer, chat, reply_follows=False)) :]
@@ -73,10 +81,10 @@ def reply_mark(tokenizer: PreTrainedTokenizerBase) -> list[int]:
 
 @dataclass
 class _Row:
-    """One reply in the making."""
+    """One reply while it is generated."""
 
     index: int
-    uniforms: np.ndarray  # (max_reply_tokens,) in [0, 1): the row's whole random stream
+    uniforms: np.ndarray  # (max_reply_tokens,) in [0, 1): the row's random stream
     limit: int
     constraint: Constraint | None
     token_ids: list[int] = field(default_factory=list)
@@ -85,7 +93,7 @@ class _Row:
     stop: StopReason | None = None
 
     def next_uniform(self) -> float:
-        """The random number of the token to come; a finished row has no use for it."""
+        """The random number for the next token; of no effect in a finished row."""
         return float(self.uniforms[min(len(self.token_ids), len(self.uniforms) - 1)])
 
 
@@ -93,19 +101,18 @@ class TransformersChat:
     """A local causal language model behind the `ChatModel` protocol.
 
     Args:
-        model: in evaluation mode from here on.
+        model: set to evaluation mode.
         tokenizer: with a chat template.
-        max_context_tokens: prompt and reply together never exceed this.
-        max_batch: rows per forward pass; larger batches are cut into pieces of this.
-        top_k: only this many of the likeliest tokens are ever sampled; spares sorting
-            the vocabulary.
+        max_context_tokens: of prompt and reply together.
+        max_batch: rows per forward pass; larger batches are split.
+        top_k: only the most likely tokens are sampled, which avoids sorting the vocabulary.
         fast: for a Llama-like model on a CPU, decode with a packed copy of its weights
-            (`persuade_env.llm.generation.cpu_llama`) and keep what was read of prompts
-            (`persuade_env.llm.generation.prefix_cache`). Where the model's weights change, `use` it
-            again.
-        max_prefix_bytes: memory for what was read of prompts. Below what the dialogues of a batch
-            need nothing is found again: 2.4 MB per hundred tokens of SmolLM2-135M in bf16, twice
-            that in fp32. By default 512 MiB in bf16 (32 dialogues of 700 tokens), 1 GiB in fp32.
+            (`persuade_env.llm.generation.cpu_llama`) and cache the keys and values of prompts
+            (`persuade_env.llm.generation.prefix_cache`). After the model's weights have changed,
+            call `use` again.
+        max_prefix_bytes: size of the prompt cache. It should hold the dialogues of a batch, at
+            2.4 MB per hundred tokens of SmolLM2-135M in bf16 and twice that in fp32. By default
+            512 MiB in bf16 (32 dialogues of 700 tokens), 1 GiB in fp32.
     """
 
     def __init__(
@@ -131,16 +138,16 @@ class TransformersChat:
         self.use(model)
 
     def use(self, model: PreTrainedModel) -> None:
-        """Samples from this model from now on; what was read of prompts is forgotten.
+        """Replaces the model that is sampled from, and clears the prompt cache.
 
-        A fast chat packs a copy of the linear layers and shares the rest: where the weights of the
-        same object change, use it again before the next dialogue.
+        With `fast`, the linear layers are packed into a copy and the other weights are shared, so
+        a model whose weights have changed in place has to be set again.
         """
         self.model = model.eval()
-        self._prefixes: PrefixCache | None = None  # the old one goes before the new one comes
+        self._prefixes: PrefixCache | None = None  # freed before the new one is allocated
         if self._fast and Llama.supports(model):
-            mark = reply_mark(self.tokenizer)
-            self._prefixes = PrefixCache(Llama(model), mark, max_bytes=self._max_prefix_bytes)
+            delimiter = generation_prompt_ids(self.tokenizer)
+            self._prefixes = PrefixCache(Llama(model), delimiter, max_bytes=self._max_prefix_bytes)
 
     def generate(
         self,
@@ -156,12 +163,17 @@ class TransformersChat:
         """One completion per prompt, in order; see `ChatModel.generate`.
 
         A constrained token is sampled from the model's distribution over the allowed ids
-        at temperature 1, which `Completion.choices` keeps. Temperature 0 is greedy.
+        at temperature 1, which `Completion.choices` keeps.
 
         Args:
-            constraint: what may be written, given the ids sampled so far.
-            beginnings: how each reply begins, one per prompt or none at all. They are given
-                and not sampled: part of the prompt's ids, and not of the completion.
+            prompts: n chats.
+            seeds: n seeds.
+            max_reply_tokens: end of a reply at the latest.
+            temperature: of sampling; 0 is greedy.
+            top_p: of nucleus sampling.
+            constraint: restricts the next token, given the ids sampled so far.
+            beginnings: a prefix for each reply, one per prompt or none at all. Its tokens are part
+                of the prompt's ids, not of the completion.
         """
         if len(prompts) != len(seeds):
             raise ValueError(f"{len(prompts)} prompts but {len(seeds)} seeds")
@@ -172,9 +184,9 @@ class TransformersChat:
             ids += self.tokenizer(beginning, add_special_tokens=False)["input_ids"]
         completions: list[Completion] = []
         for start in range(0, len(encoded), self.max_batch):
-            piece = slice(start, start + self.max_batch)
+            rows = slice(start, start + self.max_batch)
             completions += self._generate_batch(
-                encoded[piece], seeds[piece], max_reply_tokens, temperature, top_p, constraint
+                encoded[rows], seeds[rows], max_reply_tokens, temperature, top_p, constraint
             )
         return completions
 
@@ -196,17 +208,24 @@ class TransformersChat:
                 ids, attention_mask=mask, position_ids=positions_of(mask), use_cache=False
             ).logits[:, :-1]
             logprobs = torch.log_softmax(logits.float(), dim=-1)
-            picked = logprobs.gather(2, ids[:, 1:, None]).squeeze(2)
+            of_tokens = logprobs.gather(2, ids[:, 1:, None]).squeeze(2)
             width = ids.shape[1]
-            results += [picked[row, width - len(one) :].tolist() for row, one in enumerate(batch)]
+            results += [
+                of_tokens[row, width - len(sequence) :].tolist()
+                for row, sequence in enumerate(batch)
+            ]
         return results
 
     def _pad(self, batch: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         width = max(len(ids) for ids in batch)
         padding = int(self.tokenizer.pad_token_id)
         device = self.model.device
-        ids = torch.tensor([[padding] * (width - len(x)) + list(x) for x in batch], device=device)
-        mask = torch.tensor([[0] * (width - len(x)) + [1] * len(x) for x in batch], device=device)
+        ids = torch.tensor(
+            [[padding] * (width - len(row)) + list(row) for row in batch], device=device
+        )
+        mask = torch.tensor(
+            [[0] * (width - len(row)) + [1] * len(row) for row in batch], device=device
+        )
         return ids, mask
 
     def _generate_batch(
@@ -248,14 +267,14 @@ class TransformersChat:
         logits = decoding.first()
         while True:
             tokens = self._sample(logits.float(), rows, temperature, top_p)
-            writing = [place for place, row in enumerate(rows) if row.stop is None]
-            if not writing:
+            unfinished = [index for index, row in enumerate(rows) if row.stop is None]
+            if not unfinished:
                 return
-            if len(writing) < _COMPACT_BELOW * len(rows):
-                keep = torch.tensor(writing, device=tokens.device)
+            if len(unfinished) < _COMPACT_BELOW * len(rows):
+                keep = torch.tensor(unfinished, device=tokens.device)
                 decoding.keep(keep)
                 tokens = tokens[keep]
-                rows = [rows[place] for place in writing]
+                rows = [rows[index] for index in unfinished]
             logits = decoding.next(tokens)
 
     def _sample(
@@ -265,18 +284,19 @@ class TransformersChat:
         scaled = logits if temperature in (0.0, 1.0) else logits / temperature
         normalizer = torch.logsumexp(scaled, dim=-1)
         values, candidates = torch.topk(scaled, min(self.top_k, scaled.shape[-1]), dim=-1)
-        # Nucleus: keep each token whose predecessors' mass is below top_p (Holtzman et al., 2020).
+        # Nucleus sampling (Holtzman et al., 2020): keep a token if the mass before it is below
+        # top_p.
         probabilities = torch.softmax(values, dim=-1).double()
         before = torch.cumsum(probabilities, dim=-1) - probabilities
         weights = torch.where(before < top_p, probabilities, 0.0).cpu().numpy()
         uniforms = np.array([row.next_uniform() for row in rows])
-        picks = pick(weights, uniforms, greedy=temperature == 0)
-        tokens = np.take_along_axis(candidates.cpu().numpy(), picks[:, None], axis=1)[:, 0]
-        for place, row in enumerate(rows):
+        columns = sample_columns(weights, uniforms, greedy=temperature == 0)
+        tokens = np.take_along_axis(candidates.cpu().numpy(), columns[:, None], axis=1)[:, 0]
+        for index, row in enumerate(rows):
             if row.stop is not None:
-                tokens[place] = int(self.tokenizer.pad_token_id)
+                tokens[index] = int(self.tokenizer.pad_token_id)
             elif row.constraint and (allowed := row.constraint(tuple(row.token_ids))) is not None:
-                tokens[place] = _choose(logits[place], row, allowed, greedy=temperature == 0)
+                tokens[index] = _choose(logits[index], row, allowed, greedy=temperature == 0)
         chosen = torch.from_numpy(tokens).to(logits.device)
         logprobs = (scaled.gather(1, chosen[:, None])[:, 0] - normalizer).tolist()
         for row, token, logprob in zip(rows, tokens.tolist(), logprobs, strict=True):
@@ -306,10 +326,19 @@ class TransformersChat:
         )
 
 
-def pick(weights: np.ndarray, uniforms: np.ndarray, *, greedy: bool) -> np.ndarray:
-    """For each row an index drawn in proportion to its weights, by inverting their cumulative sum.
+def sample_columns(weights: np.ndarray, uniforms: np.ndarray, *, greedy: bool) -> np.ndarray:
+    """Samples one column per row with probability proportional to its weight, by inverse CDF.
 
-    Weights (n, k) and uniforms (n,) in [0, 1) give (n,).
+    >>> sample_columns(np.array([[1.0, 3.0]]), np.array([0.5]), greedy=False)
+    array([1])
+
+    Args:
+        weights: (n, k), not negative; need not be normalized.
+        uniforms: (n,) random numbers in [0, 1).
+        greedy: take the largest weight instead.
+
+    Returns:
+        The columns, (n,).
     """
     if greedy:
         return np.asarray(weights.argmax(axis=1))
@@ -318,13 +347,14 @@ def pick(weights: np.ndarray, uniforms: np.ndarray, *, greedy: bool) -> np.ndarr
 
 
 def _choose(logits: torch.Tensor, row: _Row, allowed: Choice, *, greedy: bool) -> int:
-    """A token among those allowed; their distribution goes to the row's choices."""
+    """Chooses one of the allowed tokens and appends their distribution to the row's choices."""
     options = torch.softmax(logits[list(allowed.ids)].double(), -1).cpu().numpy()
     row.choices.append(dict(zip(allowed.ids, options.tolist(), strict=True)))
     if allowed.values:
         distances = np.abs(np.asarray(allowed.values) - np.dot(options, allowed.values))
         return allowed.ids[int(distances.argmin())]
-    return allowed.ids[int(pick(options[None], np.array([row.next_uniform()]), greedy=greedy)[0])]
+    uniforms = np.array([row.next_uniform()])
+    return allowed.ids[int(sample_columns(options[None], uniforms, greedy=greedy)[0])]
 
 
 def load_chat(
@@ -336,7 +366,15 @@ def load_chat(
     max_context_tokens: int = 2048,
     max_batch: int = 32,
 ) -> TransformersChat:
-    """A local chat model, with LoRA adapters merged into its weights where some are named.
+    """Loads a local chat model, with LoRA adapters merged into its weights.
+
+    Args:
+        model: `embedded`, a Hugging Face id, or a path.
+        adapters: folders of LoRA adapters.
+        dtype: `persuade_env.llm.precision.generation_dtype` by default.
+        device: the GPU by default if there is one, else the CPU.
+        max_context_tokens: of prompt and reply together.
+        max_batch: rows per forward pass.
 
     Raises:
         ChatError: if the model or an adapter can't be loaded.
@@ -350,10 +388,15 @@ def load_chat(
 
 
 def load_checkpoint(folder: str | Path, role: Role, *, max_batch: int = 32) -> TransformersChat:
-    """The chat model of a checkpoint folder (`persuade_env.llm.checkpoint`).
+    """Loads the chat model of a checkpoint folder (`persuade_env.llm.checkpoint`).
+
+    Args:
+        folder: of the checkpoint.
+        role: that the checkpoint must have.
+        max_batch: rows per forward pass.
 
     Raises:
-        ChatError: if the folder holds no checkpoint of that role.
+        ChatError: if the folder contains no checkpoint of that role.
     """
     folder = Path(folder)
     checkpoint = read_checkpoint(folder, role)

@@ -1,10 +1,12 @@
-"""The forward pass of a Llama-like model on a CPU, without what its general code costs there.
+"""A fast forward pass of Llama-like models on CPUs.
 
-Measured with SmolLM2-135M on 2 cores in bf16 (`docs/performance.md`): PyTorch lays weights
-out anew at every small matrix product, so they are packed once; query, key and value, and
-gate and up, are one product each; keys and values lie in one buffer that is filled in place; and
-attention is two products and a softmax, where the flash kernel is slow for few queries. The
-computation is transformers' own (`tests/persuade_env/llm/generation/test_cpu_llama.py`).
+It computes what transformers computes (`tests/persuade_env/llm/generation/test_cpu_llama.py`) with
+less overhead for small models and batches (`docs/performance.md`):
+
+- weights are packed once into oneDNN's layout, which PyTorch otherwise does at every product;
+- query, key and value, and gate and up, are one matrix product each;
+- keys and values are written in place into one preallocated buffer;
+- attention is two matrix products and a softmax, because the flash kernel is slow for few queries.
 """
 
 from __future__ import annotations
@@ -17,12 +19,16 @@ import torch.nn.functional as F
 from torch import nn
 from transformers import PreTrainedModel
 
-_ROWS_HINT = 16  # oneDNN picks the layout for about this many rows; others work too
-_KINDS = frozenset({"llama", "mistral", "qwen2"})
+_ROWS_HINT = 16  # oneDNN optimizes the layout for about this many rows; others work too
+_MODEL_TYPES = frozenset({"llama", "mistral", "qwen2"})
 
 
 class PackedLinear:
-    """Linear layers as one, their weights in the layout that oneDNN computes with. No gradient."""
+    """Linear layers with the same input, fused and packed into oneDNN's layout; no gradient.
+
+    Args:
+        layers: their outputs are concatenated.
+    """
 
     def __init__(self, *layers: nn.Linear) -> None:
         weight = torch.cat([layer.weight.detach() for layer in layers])
@@ -31,6 +37,7 @@ class PackedLinear:
         self.bias = torch.cat(biases) if biases else None
 
     def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
+        """The outputs of all layers, concatenated along the last dimension."""
         output: torch.Tensor = torch.ops.mkldnn._linear_pointwise(
             inputs, self.packed, self.bias, "none", [], ""
         )
@@ -38,19 +45,20 @@ class PackedLinear:
 
 
 @dataclass
-class States:
-    """Keys and values of a batch: `buffer` (layers, 2, rows, groups, capacity, size).
+class KVCache:
+    """Keys and values of a batch, of which the first `length` positions are filled.
 
-    The first `length` positions are filled. What is not is zero, because what is masked is
-    still multiplied, and garbage may be NaN.
+    Unfilled positions are zero, because masked values are still multiplied, and uninitialized
+    memory may contain NaN.
     """
 
     buffer: torch.Tensor
+    """(layers, 2, rows, key-value heads, capacity, head size)."""
     length: int = 0
 
-    def row(self, index: int, start: int) -> States:
-        """One row's positions from `start` on, as states of their own in the same memory."""
-        return States(self.buffer[:, :, index : index + 1, :, start:])
+    def row(self, index: int, start: int) -> KVCache:
+        """A view of one row's positions from `start` on."""
+        return KVCache(self.buffer[:, :, index : index + 1, :, start:])
 
 
 @dataclass(frozen=True)
@@ -64,12 +72,12 @@ class _Layer:
 
 
 class Llama:
-    """Reads prompts and steps through replies with the weights that a model has now.
+    """Prefill and decoding steps with a packed copy of a model's current weights.
 
     Args:
-        model: one that `supports` accepts; it stays as it is.
-        depth: only this many of its layers; `read` and `step` then give the hidden states after
-            them, (rows, hidden size), where else they give logits.
+        model: one that `supports` accepts; it is not modified.
+        depth: use only this many of its layers; `prefill` and `step` then give the hidden states
+            after them, (rows, hidden size), instead of logits.
     """
 
     def __init__(self, model: PreTrainedModel, depth: int | None = None) -> None:
@@ -102,11 +110,11 @@ class Llama:
 
     @staticmethod
     def supports(model: PreTrainedModel) -> bool:
-        """Whether this is a model on a CPU whose forward pass is the one written here."""
+        """Whether this class implements the forward pass of a model on its device."""
         config: Any = model.config
         windows = getattr(config, "use_sliding_window", config.model_type == "mistral")
         return (
-            config.model_type in _KINDS
+            config.model_type in _MODEL_TYPES
             and model.device.type == "cpu"
             and config.hidden_act == "silu"
             and not (windows and getattr(config, "sliding_window", None))
@@ -114,110 +122,115 @@ class Llama:
             and torch.backends.mkldnn.is_available()
         )
 
-    def states(self, rows: int, capacity: int) -> States:
-        """Empty ones."""
+    def new_cache(self, rows: int, capacity: int) -> KVCache:
+        """An empty cache for a batch of `rows` sequences of up to `capacity` tokens."""
         shape = (len(self._layers), 2, rows, self._groups, capacity, self._size)
-        return States(torch.zeros(shape, dtype=self.dtype))
+        return KVCache(torch.zeros(shape, dtype=self.dtype))
 
-    def read(self, ids: torch.Tensor, states: States) -> torch.Tensor:
-        """Goes on with one row: ids (m,) after what `states` hold; logits (1, vocabulary)."""
-        return self._forward(*self._after(ids, states))
+    def prefill(self, ids: torch.Tensor, cache: KVCache) -> torch.Tensor:
+        """Appends ids (m,) to the cache of one row; returns the next logits (1, vocabulary)."""
+        return self._forward(*self._prefill_arguments(ids, cache))
 
-    def hidden(self, ids: torch.Tensor) -> torch.Tensor:
-        """The hidden states (m, hidden size) after its layers of a text of ids (m,) by itself."""
-        return self._through_layers(*self._after(ids, self.states(1, len(ids))))[0]
+    def hidden_states(self, ids: torch.Tensor) -> torch.Tensor:
+        """The hidden states (m, hidden size) after the last layer, of one text with ids (m,)."""
+        return self._layer_outputs(*self._prefill_arguments(ids, self.new_cache(1, len(ids))))[0]
 
-    def _after(
-        self, ids: torch.Tensor, states: States
-    ) -> tuple[torch.Tensor, torch.Tensor, States, int, torch.Tensor]:
-        """The arguments of `_through_layers` for ids (m,) after what one row's `states` hold."""
+    def _prefill_arguments(
+        self, ids: torch.Tensor, cache: KVCache
+    ) -> tuple[torch.Tensor, torch.Tensor, KVCache, int, torch.Tensor]:
+        """The arguments of `_layer_outputs` for ids (m,) that follow one row's cache."""
         count = len(ids)
-        positions = torch.arange(states.length, states.length + count)
-        # Each token sees all that was before, and of the new ones those up to itself.
-        later = torch.full((count, count), float("-inf"), dtype=self.dtype).triu(1)
-        return ids[None], positions[None], states, states.length + count, later
+        positions = torch.arange(cache.length, cache.length + count)
+        # Each new token attends to all cached ones, and to the new ones up to itself.
+        causal_bias = torch.full((count, count), float("-inf"), dtype=self.dtype).triu(1)
+        return ids[None], positions[None], cache, cache.length + count, causal_bias
 
     def step(
-        self, tokens: torch.Tensor, positions: torch.Tensor, states: States, bias: torch.Tensor
+        self, tokens: torch.Tensor, positions: torch.Tensor, cache: KVCache, bias: torch.Tensor
     ) -> torch.Tensor:
-        """One more token in every row.
+        """Appends one token to every row.
 
         Args:
-            tokens: (n,), to stand at `states.length` in the buffer.
-            positions: (n,), where each is in its own text.
-            bias: (n, capacity), 0 where a row may look and minus infinity where not.
+            tokens: (n,), written at position `cache.length` of the buffer.
+            positions: (n,), the position of each token in its own text.
+            cache: of the n rows; its length grows by 1.
+            bias: (n, capacity), 0 where a row may attend and minus infinity elsewhere.
 
         Returns:
-            Logits (n, vocabulary) of what comes next.
+            Logits (n, vocabulary) of the next token.
         """
-        # The whole buffer, unfilled positions masked: cheaper than the copy of a slice of it.
-        capacity = states.buffer.shape[4]
+        # The whole buffer with unfilled positions masked is cheaper than copying a slice of it.
+        capacity = cache.buffer.shape[4]
         return self._forward(
-            tokens[:, None], positions[:, None], states, capacity, bias[:, None, None, None]
+            tokens[:, None], positions[:, None], cache, capacity, bias[:, None, None, None]
         )
 
     def _forward(
         self,
         ids: torch.Tensor,
         positions: torch.Tensor,
-        states: States,
-        seen: int,
+        cache: KVCache,
+        attended: int,
         bias: torch.Tensor,
     ) -> torch.Tensor:
-        """Logits (rows, vocabulary) after ids (rows, m), which are added to the states."""
-        last = self._through_layers(ids, positions, states, seen, bias)[:, -1]
-        return last if self._head is None else self._head(self._normed(last, self._norm))
+        """Logits (rows, vocabulary) after ids (rows, m), which are appended to the cache."""
+        last = self._layer_outputs(ids, positions, cache, attended, bias)[:, -1]
+        return last if self._head is None else self._head(self._rms_norm(last, self._norm))
 
-    def _through_layers(
+    def _layer_outputs(
         self,
         ids: torch.Tensor,
         positions: torch.Tensor,
-        states: States,
-        seen: int,
+        cache: KVCache,
+        attended: int,
         bias: torch.Tensor,
     ) -> torch.Tensor:
-        """Hidden states (rows, m, hidden size) of ids (rows, m), which are added to the states.
+        """Hidden states (rows, m, hidden size) of ids (rows, m), which are appended to the cache.
 
-        `bias` is added to the last of the `seen` positions' scores, as many as it has columns.
+        `attended` positions of the cache enter the attention. `bias` is added to the scores of the
+        last of them, as many as it has columns.
         """
         x = F.embedding(ids, self._embedding)
-        cos, sin = (one[:, :, None] for one in self._rotary(x, positions))
+        cos, sin = (angles[:, :, None] for angles in self._rotary(x, positions))
         half = self._size // 2
-        turned = torch.cat([-sin[..., :half], sin[..., half:]], dim=-1)
-        end = states.length + ids.shape[1]
-        for layer, (keys, values) in zip(self._layers, states.buffer, strict=True):
-            joint = layer.query_key_value(self._normed(x, layer.attention_norm))
+        signed_sin = torch.cat([-sin[..., :half], sin[..., half:]], dim=-1)
+        begin, end = cache.length, cache.length + ids.shape[1]
+        for layer, (keys, values) in zip(self._layers, cache.buffer, strict=True):
+            joint = layer.query_key_value(self._rms_norm(x, layer.attention_norm))
             heads = joint.view(*ids.shape, self._heads + 2 * self._groups, self._size)
-            rotating = heads[:, :, : self._heads + self._groups]
-            rotated = rotating * cos + rotating.roll(half, dims=-1) * turned
-            keys[:, :, states.length : end] = rotated[:, :, self._heads :].transpose(1, 2)
-            values[:, :, states.length : end] = heads[:, :, self._heads + self._groups :].transpose(
-                1, 2
-            )
+            unrotated = heads[:, :, : self._heads + self._groups]
+            rotated = unrotated * cos + unrotated.roll(half, dims=-1) * signed_sin
+            keys[:, :, begin:end] = rotated[:, :, self._heads :].transpose(1, 2)
+            values[:, :, begin:end] = heads[:, :, self._heads + self._groups :].transpose(1, 2)
             queries = rotated[:, :, : self._heads]
-            attended = self._attend(queries, keys[:, :, :seen], values[:, :, :seen], bias)
-            x = x + layer.output(attended)
-            gate, up = layer.gate_up(self._normed(x, layer.mlp_norm)).chunk(2, dim=-1)
+            output = self._attend(queries, keys[:, :, :attended], values[:, :, :attended], bias)
+            x = x + layer.output(output)
+            gate, up = layer.gate_up(self._rms_norm(x, layer.mlp_norm)).chunk(2, dim=-1)
             x = x + layer.down(F.silu(gate) * up)
-        states.length = end
+        cache.length = end
         return x
 
     def _attend(
         self, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, bias: torch.Tensor
     ) -> torch.Tensor:
-        """Queries (rows, m, heads, size) over keys and values (rows, groups, seen, size)."""
-        rows, count, heads, size = queries.shape
-        groups, seen = keys.shape[1:3]
-        share = heads // groups
-        # All query heads of a group in one product, so that keys aren't repeated.
-        grouped = (queries * size**-0.5).view(rows, count, groups, share, size)
-        grouped = grouped.permute(0, 2, 3, 1, 4).reshape(rows * groups, share * count, size)
-        keys, values = (one.reshape(rows * groups, seen, size) for one in (keys, values))
-        scores = torch.bmm(grouped, keys.transpose(1, 2)).view(rows, groups, share, count, seen)
-        scores[..., -bias.shape[-1] :] += bias
-        weights = torch.softmax(scores, dim=-1).view(rows * groups, share * count, seen)
-        attended = torch.bmm(weights, values).view(rows, groups, share, count, size)
-        return attended.permute(0, 3, 1, 2, 4).reshape(rows, count, heads * size)
+        """Grouped-query attention.
 
-    def _normed(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        Queries are (rows, m, heads, size); keys and values (rows, groups, attended, size).
+        """
+        rows, count, heads, size = queries.shape
+        groups, attended = keys.shape[1:3]
+        per_group = heads // groups
+        # All query heads of a group in one product, so that keys aren't repeated.
+        grouped = (queries * size**-0.5).view(rows, count, groups, per_group, size)
+        grouped = grouped.permute(0, 2, 3, 1, 4).reshape(rows * groups, per_group * count, size)
+        keys = keys.reshape(rows * groups, attended, size)
+        values = values.reshape(rows * groups, attended, size)
+        scores = torch.bmm(grouped, keys.transpose(1, 2))
+        scores = scores.view(rows, groups, per_group, count, attended)
+        scores[..., -bias.shape[-1] :] += bias
+        weights = torch.softmax(scores, dim=-1).view(rows * groups, per_group * count, attended)
+        output = torch.bmm(weights, values).view(rows, groups, per_group, count, size)
+        return output.permute(0, 3, 1, 2, 4).reshape(rows, count, heads * size)
+
+    def _rms_norm(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         return F.rms_norm(x, (x.shape[-1],), weight, self._epsilon)

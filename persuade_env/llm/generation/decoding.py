@@ -1,4 +1,4 @@
-"""A batch of replies in the making: the model's side of sampling, token by token."""
+"""Batched decoding: the logits of each next token, by transformers or by the fast CPU model."""
 
 from __future__ import annotations
 
@@ -13,36 +13,45 @@ from persuade_env.llm.generation.prefix_cache import PrefixCache
 
 
 class Decoding(Protocol):
-    """Replies in the making, side by side: logits (n, vocabulary) of the token that comes next."""
+    """A batch of n replies during generation, and the logits (n, vocabulary) of the next token."""
 
     def first(self) -> torch.Tensor:
-        """After the prompts."""
+        """The logits after the prompts."""
         ...
 
     def next(self, tokens: torch.Tensor) -> torch.Tensor:
-        """After one more token in every row, (n,)."""
+        """The logits after one more token in every row, (n,)."""
         ...
 
     def keep(self, rows: torch.Tensor) -> None:
-        """Goes on with these rows alone."""
+        """Restricts the batch to these rows."""
         ...
 
 
 class PlainDecoding:
-    """With the model as it is, for any model on any device, and for weights that change."""
+    """Decoding with a transformers model, for any architecture and device.
+
+    Args:
+        model: a causal language model.
+        inputs: token ids (n, width), padded on the left.
+        mask: 1 for tokens and 0 for padding, (n, width).
+    """
 
     def __init__(self, model: PreTrainedModel, inputs: torch.Tensor, mask: torch.Tensor) -> None:
         self._model, self._inputs, self._mask = model, inputs, mask
         self._cache: Cache = DynamicCache(config=model.config)
 
     def first(self) -> torch.Tensor:
+        """See `Decoding.first`."""
         return self._forward(self._inputs)
 
     def next(self, tokens: torch.Tensor) -> torch.Tensor:
+        """See `Decoding.next`."""
         self._mask = torch.cat([self._mask, self._mask.new_ones((len(tokens), 1))], dim=1)
         return self._forward(tokens[:, None])
 
     def keep(self, rows: torch.Tensor) -> None:
+        """See `Decoding.keep`."""
         self._cache.batch_select_indices(rows)
         self._mask = self._mask[rows]
 
@@ -59,37 +68,46 @@ class PlainDecoding:
 
 
 class CachedDecoding:
-    """With a packed copy of the weights, after prompts of which the known parts aren't read again.
+    """Decoding with the fast CPU model and a cache of prompt prefixes.
 
     Args:
-        limit: new tokens at most.
+        prefixes: the cache, with its model.
+        prompts: token ids of each row.
+        limit: maximal number of new tokens.
     """
 
     def __init__(self, prefixes: PrefixCache, prompts: Sequence[Sequence[int]], limit: int) -> None:
         lengths = torch.tensor([len(prompt) for prompt in prompts])
         width = int(lengths.max())
         self._model = prefixes.model
-        self._states, self._logits = prefixes.prefill(prompts, width + limit)
+        self._cache, self._logits = prefixes.prefill(prompts, width + limit)
         columns = torch.arange(width + limit)
-        hidden = (columns < (width - lengths)[:, None]) | (columns >= width)
-        self._bias = torch.zeros(hidden.shape, dtype=self._model.dtype)
-        self._bias.masked_fill_(hidden, float("-inf"))
+        masked = (columns < (width - lengths)[:, None]) | (columns >= width)
+        self._bias = torch.zeros(masked.shape, dtype=self._model.dtype)
+        self._bias.masked_fill_(masked, float("-inf"))
         self._positions = lengths
 
     def first(self) -> torch.Tensor:
+        """See `Decoding.first`."""
         return self._logits
 
     def next(self, tokens: torch.Tensor) -> torch.Tensor:
-        self._bias[:, self._states.length] = 0
-        logits = self._model.step(tokens, self._positions, self._states, self._bias)
+        """See `Decoding.next`."""
+        self._bias[:, self._cache.length] = 0
+        logits = self._model.step(tokens, self._positions, self._cache, self._bias)
         self._positions = self._positions + 1
         return logits
 
     def keep(self, rows: torch.Tensor) -> None:
-        self._states.buffer = self._states.buffer[:, :, rows]
+        """See `Decoding.keep`."""
+        self._cache.buffer = self._cache.buffer[:, :, rows]
         self._bias, self._positions = self._bias[rows], self._positions[rows]
 
 
 def positions_of(mask: torch.Tensor) -> torch.Tensor:
-    """Position ids (batch, width) that start at 0 with each row's first real token."""
+    """Position ids (batch, width) that count from 0 at each row's first token after the padding.
+
+    >>> positions_of(torch.tensor([[0, 0, 1, 1]])).tolist()
+    [[0, 0, 0, 1]]
+    """
     return (mask.cumsum(-1) - 1).clamp(min=0)

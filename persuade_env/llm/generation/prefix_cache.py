@@ -1,14 +1,14 @@
-"""Keys and values of prompts already read, so that a turn costs its new tokens and no more.
+"""A KV cache of prompt prefixes, so that each turn of a dialogue computes only its new tokens.
 
-The prompt of a turn begins with the prompt of the turn before; candidates and paths of a
-context, and all agents on a scenario, share theirs. Keys and values are kept by piece of a
-prompt, each under the token ids from the prompt's beginning to the piece's end.
+The prompt of a turn starts with the prompt of the previous turn, and candidates and simulated paths
+of the same context share theirs. Prompts are cut into blocks, and the keys and values of a block
+are cached under the token ids from the start of the prompt to the end of the block.
 
-Faster, never different: where a piece ends is a matter of the token ids alone (after the first
-message, and wherever a reply may begin), and each is read alone, whether or not others are
-already there. So it is the same computation of the same shapes, and a cold start gives
-the bits of a warm one. (Reading a padded batch at once would round differently, and a
-resumed dialogue could take another course than an undisturbed one.)
+The cache never changes a result. Block boundaries depend on the token ids alone (after the first
+message, and wherever a reply may begin), and each block is computed by itself, whether or not
+others are cached. So a cold cache performs the same computation on the same shapes as a warm one,
+and gives the same bits. (A padded batch would round differently, and a resumed dialogue could
+diverge from an uninterrupted one.)
 """
 
 from __future__ import annotations
@@ -19,64 +19,66 @@ from dataclasses import dataclass
 
 import torch
 
-from persuade_env.llm.generation.cpu_llama import Llama, States
+from persuade_env.llm.generation.cpu_llama import KVCache, Llama
 
 BLOCK = 128
-"""Tokens per piece where a template has no mark at which replies begin."""
+"""Tokens per block where a chat template has no generation prompt."""
 
 
 @dataclass(frozen=True)
-class _Piece:
-    states: torch.Tensor
-    """Keys and values (layers, 2, groups, tokens, size)."""
+class _Block:
+    keys_values: torch.Tensor
+    """(layers, 2, key-value heads, tokens, head size)."""
     logits: torch.Tensor
     """After its last token, (1, vocabulary)."""
 
     @property
     def nbytes(self) -> int:
-        return int(self.states.nbytes + self.logits.nbytes)
+        return int(self.keys_values.nbytes + self.logits.nbytes)
 
 
 class PrefixCache:
-    """Reads prompts for a model whose weights don't change, each piece once.
+    """Prefills prompts and computes each of their blocks once, for a model with fixed weights.
 
     Args:
-        mark: the token ids after which a reply begins; without one, pieces are `BLOCK` long.
-        max_bytes: the least recently used pieces go first. A hundred tokens of SmolLM2-135M
-            take 2.4 MB.
+        model: computes the keys and values.
+        delimiter: the token ids after which a reply begins; without them, blocks are `BLOCK` long.
+        max_bytes: the least recently used blocks are evicted above this. A hundred tokens of
+            SmolLM2-135M take 2.4 MB in bf16.
     """
 
     def __init__(
-        self, model: Llama, mark: Sequence[int] = (), *, max_bytes: int = 768 * 2**20
+        self, model: Llama, delimiter: Sequence[int] = (), *, max_bytes: int = 768 * 2**20
     ) -> None:
         self.model = model
-        self._mark = tuple(mark)
+        self._delimiter = tuple(delimiter)
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._kept: OrderedDict[tuple[int, ...], _Piece] = OrderedDict()
+        self._blocks: OrderedDict[tuple[int, ...], _Block] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._kept)
+        """The number of cached blocks."""
+        return len(self._blocks)
 
-    def ends(self, prompt: Sequence[int]) -> list[int]:
-        """Where the pieces of a prompt end; what comes after the last is not kept."""
-        if not self._mark:
+    def boundaries(self, prompt: Sequence[int]) -> list[int]:
+        """The indices at which the blocks of a prompt end; tokens after the last are not cached.
+
+        >>> PrefixCache(None).boundaries(range(300))
+        [128, 256]
+        """
+        if not self._delimiter:
             return list(range(BLOCK, len(prompt) + 1, BLOCK))
-        ids, size = tuple(prompt), len(self._mark)
-        found = [
-            place + size
-            for place, token in enumerate(ids)
-            if token == self._mark[0] and ids[place : place + size] == self._mark
-        ]
-        later = (place for place, token in enumerate(ids) if place and token == self._mark[0])
-        first_message = next(later, 0)
-        return sorted({*found, first_message} - {0})
+        ids, size = tuple(prompt), len(self._delimiter)
+        starts = [index for index, token in enumerate(ids) if token == self._delimiter[0]]
+        ends = [index + size for index in starts if ids[index : index + size] == self._delimiter]
+        first_message = next((index for index in starts if index), 0)
+        return sorted({*ends, first_message} - {0})
 
     @torch.inference_mode()
     def prefill(
         self, prompts: Sequence[Sequence[int]], capacity: int
-    ) -> tuple[States, torch.Tensor]:
-        """Reads prompts.
+    ) -> tuple[KVCache, torch.Tensor]:
+        """Computes the keys and values of prompts, or takes them from the cache.
 
         Args:
             prompts: token ids, each at least one.
@@ -84,40 +86,40 @@ class PrefixCache:
 
         Returns:
             Keys and values of the prompts, aligned on the right as if padded on the left to the
-            longest, and the logits (n, vocabulary) that follow each.
+            longest, and the logits (n, vocabulary) of the next token of each.
         """
-        batch = self.model.states(len(prompts), capacity)
+        batch = self.model.new_cache(len(prompts), capacity)
         width = max(map(len, prompts))
         logits = [
-            self._read(tuple(prompt), batch.row(index, width - len(prompt)))
+            self._prefill_row(tuple(prompt), batch.row(index, width - len(prompt)))
             for index, prompt in enumerate(prompts)
         ]
         batch.length = width
         return batch, torch.cat(logits)
 
-    def _read(self, prompt: tuple[int, ...], row: States) -> torch.Tensor:
-        """Logits (1, vocabulary) after the prompt, whose keys and values go to `row`."""
+    def _prefill_row(self, prompt: tuple[int, ...], row: KVCache) -> torch.Tensor:
+        """Logits (1, vocabulary) after the prompt, whose keys and values are written to `row`."""
         logits = torch.empty(0)
-        begin, ends = 0, self.ends(prompt)
+        begin, ends = 0, self.boundaries(prompt)
         for end in ends:
-            piece = self._kept.get(prompt[:end])
-            if piece is None:
+            block = self._blocks.get(prompt[:end])
+            if block is None:
                 logits = self._forward(prompt[begin:end], row)
-                self._keep(prompt[:end], row.buffer[:, :, 0, :, begin:end], logits)
+                self._store(prompt[:end], row.buffer[:, :, 0, :, begin:end], logits)
             else:
-                row.buffer[:, :, 0, :, begin:end] = piece.states
-                row.length, logits = end, piece.logits
+                row.buffer[:, :, 0, :, begin:end] = block.keys_values
+                row.length, logits = end, block.logits
             begin = end
-        for end in reversed(ends):  # the beginning of a prompt outlives its continuations
-            self._kept.move_to_end(prompt[:end])
+        for end in reversed(ends):  # a prefix is evicted after its continuations
+            self._blocks.move_to_end(prompt[:end])
         while self._bytes > self._max_bytes:
-            _, dropped = self._kept.popitem(last=False)
-            self._bytes -= dropped.nbytes
+            _, evicted = self._blocks.popitem(last=False)
+            self._bytes -= evicted.nbytes
         return self._forward(prompt[begin:], row) if begin < len(prompt) else logits
 
-    def _forward(self, ids: Sequence[int], row: States) -> torch.Tensor:
-        return self.model.read(torch.tensor(ids), row)
+    def _forward(self, ids: Sequence[int], row: KVCache) -> torch.Tensor:
+        return self.model.prefill(torch.tensor(ids), row)
 
-    def _keep(self, key: tuple[int, ...], states: torch.Tensor, logits: torch.Tensor) -> None:
-        self._kept[key] = piece = _Piece(states.clone(), logits.clone())
-        self._bytes += piece.nbytes
+    def _store(self, key: tuple[int, ...], keys_values: torch.Tensor, logits: torch.Tensor) -> None:
+        self._blocks[key] = block = _Block(keys_values.clone(), logits.clone())
+        self._bytes += block.nbytes

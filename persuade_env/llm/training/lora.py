@@ -1,7 +1,7 @@
-"""Supervised fine-tuning of a chat model with LoRA, on token ids.
+"""Supervised fine-tuning of a chat model with LoRA (Hu et al., 2022), on token ids.
 
-The user model and the SFT persuader learn in the same way from different text; what
-differs is which messages of a chat are trained on.
+Both the user model and the SFT persuader are trained by it; they differ in which messages of a chat
+the loss covers.
 """
 
 from __future__ import annotations
@@ -23,16 +23,29 @@ from persuade_env.llm.training.logprobs import IGNORED, score_labels_only
 from persuade_env.protocols import Message
 
 TARGET_MODULES = ("q_proj", "v_proj", "down_proj")
-"""The layers that get an adapter. Adapters on all seven linear layers of a Llama block made a
-step 1.5 times as long on 2 cores (`docs/performance.md`)."""
+"""The layers that get an adapter. Adapters on all seven linear layers of a Llama block would make a
+step 1.5 times as long on a CPU (`docs/performance.md`)."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """One chat as token ids, with the labels that are trained on."""
+    """One chat as token ids, with labels (`IGNORED` outside of the loss).
+
+    >>> Example(input_ids=[5, 6], labels=[IGNORED, 6]).labels
+    [-100, 6]
+    """
 
     input_ids: list[int]
     labels: list[int]
+
+
+def lora_config(rank: int) -> Any:
+    """The PEFT configuration of a new adapter, with alpha twice the rank."""
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=rank, lora_alpha=2 * rank, target_modules=list(TARGET_MODULES), task_type="CAUSAL_LM"
+    )
 
 
 def supervised_example(
@@ -43,13 +56,13 @@ def supervised_example(
     """A chat whose loss covers the assistant messages at the indices `trained`, end token included.
 
     Args:
-        tokenizer: with a chat template in which a chat's beginning is a prefix of the whole.
-        messages: the whole chat; the last one is an assistant's.
+        tokenizer: with a chat template that renders the start of a chat as a prefix of the whole.
+        messages: the whole chat; the last message is an assistant's.
         trained: indices of assistant messages.
 
     Raises:
-        ValueError: if the template or tokenizer changes earlier tokens when a chat goes on,
-            because the loss would then see other tokens than the sampler does.
+        ValueError: if the template or tokenizer changes earlier tokens when a chat continues,
+            because training and sampling would then use different tokens.
     """
     input_ids = encode_chat(tokenizer, messages, reply_follows=False)
     labels = [IGNORED] * len(input_ids)
@@ -57,7 +70,7 @@ def supervised_example(
         prompt = encode_chat(tokenizer, messages[:index])
         whole = encode_chat(tokenizer, messages[: index + 1], reply_follows=False)
         reply = whole[len(prompt) :]
-        # A template may write a line break after the end token; the sampler stops before.
+        # A template may add a line break after the end token, where sampling stops.
         end = len(reply) - reply[::-1].index(tokenizer.eos_token_id)
         reply = reply[:end]
         stop = len(prompt) + len(reply)
@@ -80,22 +93,31 @@ def train_lora(
 ) -> list[dict[str, float]]:
     """Trains a LoRA adapter with TRL's `SFTTrainer` and saves it to `output`.
 
+    Args:
+        examples: at least one.
+        output: folder of the adapter.
+        tokenizer: of the base model.
+        base: name or path of the base model.
+        settings: hyperparameters.
+        callbacks: `transformers.TrainerCallback` objects.
+
+    Raises:
+        PersuadeError: if there are no examples.
+
     Returns:
         The training log: one mapping per logged step with `step`, `loss` (natural log, per
         trained token), `grad_norm`, `learning_rate` and TRL's other metrics.
     """
     import torch
     from datasets import Dataset
-    from peft import LoraConfig
     from transformers import PrinterCallback
     from trl import SFTConfig, SFTTrainer
 
     settings = settings or LoraSettings()
     if not examples:
         raise PersuadeError("there is nothing to train on: no dialogue with turns to learn")
-    # Examples of similar length share a batch, which spares padding.
     dataset = Dataset.from_list(
-        [{"input_ids": one.input_ids, "labels": one.labels} for one in examples]
+        [{"input_ids": example.input_ids, "labels": example.labels} for example in examples]
     )
     steps = settings.max_steps
     if steps < 0:
@@ -110,10 +132,10 @@ def train_lora(
         warmup_steps=max(1, round(settings.warmup_share * steps)),
         lr_scheduler_type="cosine",
         max_length=settings.max_tokens,
-        train_sampling_strategy="group_by_length",
+        train_sampling_strategy="group_by_length",  # less padding
         gradient_checkpointing=False,
         use_cpu=not cuda,
-        bf16=False,  # the weights have their format already; autocast on top only costs
+        bf16=False,  # no autocast: the weights have their format already
         logging_steps=1,
         save_strategy="no",
         report_to="none",
@@ -126,32 +148,28 @@ def train_lora(
         args=config,
         train_dataset=dataset,
         processing_class=tokenizer,
-        peft_config=LoraConfig(
-            r=settings.rank,
-            lora_alpha=2 * settings.rank,
-            target_modules=list(TARGET_MODULES),
-            task_type="CAUSAL_LM",
-        ),
+        peft_config=lora_config(settings.rank),
         callbacks=list(callbacks),
     )
     score_labels_only(cast(Any, trainer.model).get_base_model())
-    trainer.remove_callback(PrinterCallback)  # it prints dictionaries between the bars
+    trainer.remove_callback(PrinterCallback)  # its output would break the progress bar
     trainer.train()
     cast(Any, trainer.model).save_pretrained(output)
     return [entry for entry in trainer.state.log_history if "loss" in entry]
 
 
 def scale_adapter(adapter: Path, factor: float) -> None:
-    """Multiplies what a saved LoRA adapter adds to the weights: 0 undoes it, 1 leaves it.
+    """Scales the weight update of a saved LoRA adapter in place: 0 undoes it, 1 leaves it.
 
-    Between 0 and 1 the model lies on the line from the base to the tuned one, where it often keeps
-    most of what was learned and more of what was known (Wortsman et al., 2022).
+    Values between 0 and 1 interpolate linearly between the base and the tuned model, which often
+    keeps most of the tuned model's gain and more of the base model's ability (Wortsman et al.,
+    2022).
     """
     from safetensors.torch import load_file, save_file
 
     file = adapter / ADAPTER_WEIGHTS
     weights = load_file(file)
-    # The update is B A, so one of both is scaled.
+    # The update is the product B A, so only B is scaled.
     scaled = {
         name: weight * factor if "lora_B" in name else weight for name, weight in weights.items()
     }

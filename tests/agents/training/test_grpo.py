@@ -8,7 +8,7 @@ import torch
 from agents.persuaders.prompted import PromptedPersuader
 from agents.persuaders.prompts import spoken_messages
 from agents.training.config import GRPOSettings
-from agents.training.grpo import make_trainer, play_group, trajectory
+from agents.training.grpo import make_trainer, rollout_group, trajectory
 from persuade_env.errors import UserModelError
 from persuade_env.llm.backends.transformers import TransformersChat
 from persuade_env.protocols import UserReply
@@ -45,7 +45,7 @@ def play(tokenizer, user_model, samples=(0, 1, 2, 3)):
     chat = TransformersChat(tiny(), tokenizer, fast=False)
     count = len(samples)
     scenarios, seeds = [WORLD[0]] * count, [7] * count
-    return play_group(speak(chat), user_model, scenarios, seeds, samples, REWARD, 2)[1]
+    return rollout_group(speak(chat), user_model, scenarios, seeds, samples, REWARD, 2)[1]
 
 
 def test_a_dialogue_is_one_sequence_in_which_the_user_is_masked(tokenizer):

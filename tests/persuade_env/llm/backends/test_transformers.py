@@ -5,7 +5,12 @@ import pytest
 import torch
 
 from persuade_env.errors import ChatError
-from persuade_env.llm.backends.transformers import Choice, TransformersChat, encode_chat, pick
+from persuade_env.llm.backends.transformers import (
+    Choice,
+    TransformersChat,
+    encode_chat,
+    sample_columns,
+)
 from persuade_env.llm.loading import load_model
 from persuade_env.protocols import StopReason
 from persuade_env.scenarios import load_corpus
@@ -125,8 +130,8 @@ def test_the_fast_path_writes_what_transformers_writes(exact, fast):
 
 def test_tokens_are_drawn_at_the_rates_that_their_weights_mean():
     weights = np.array([[0.5, 0.0, 0.3, 0.2]] * 1000)
-    drawn = pick(weights, np.linspace(0, 1, 1000, endpoint=False), greedy=False)
+    drawn = sample_columns(weights, np.linspace(0, 1, 1000, endpoint=False), greedy=False)
     np.testing.assert_allclose(np.bincount(drawn) / 1000, weights[0], atol=2e-3)
-    assert set(pick(weights, np.zeros(1000), greedy=True)) == {0}
+    assert set(sample_columns(weights, np.zeros(1000), greedy=True)) == {0}
     skewed = np.array([[0.0, 1.0], [3.0, 1.0]])  # not normalised, and each row for itself
-    assert pick(skewed, np.array([0.0, 0.74]), greedy=False).tolist() == [1, 0]
+    assert sample_columns(skewed, np.array([0.0, 0.74]), greedy=False).tolist() == [1, 0]

@@ -49,11 +49,11 @@ def test_pieces_and_steps_give_transformers_logits(kind):
     assert Llama.supports(model)
     llama = Llama(model)
     texts = [torch.randint(97, (n,)) for n in (9, 5)]
-    batch = llama.states(2, 14)
+    batch = llama.new_cache(2, 14)
     for index, text in enumerate(texts):
         row = batch.row(index, 9 - len(text))
-        llama.read(text[:3], row)
-        found = llama.read(text[3:], row)
+        llama.prefill(text[:3], row)
+        found = llama.prefill(text[3:], row)
         torch.testing.assert_close(found[0], model(text[None]).logits[0, -1], atol=2e-5, rtol=1e-4)
     batch.length = 9
     bias = torch.full((2, 14), float("-inf"))
@@ -76,7 +76,7 @@ def test_hidden_states_after_its_layers_are_transformers(depth):
     text = torch.randint(97, (7,))
     # The last entry of transformers' hidden states is normed, so layers are left out instead.
     layers = model.model.layers
-    found = Llama(model, depth).hidden(text)
+    found = Llama(model, depth).hidden_states(text)
     model.model.layers, model.model.norm = layers[:depth], torch.nn.Identity()
     expected = model.model(text[None], use_cache=False).last_hidden_state[0]
     torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-4)

@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from persuade_env.llm.backends.transformers import TransformersChat, encode_chat, reply_mark
+from persuade_env.llm.backends.transformers import (
+    TransformersChat,
+    encode_chat,
+    generation_prompt_ids,
+)
 from persuade_env.llm.generation.cpu_llama import Llama
 from persuade_env.llm.generation.prefix_cache import PrefixCache
 from persuade_env.llm.loading import load_model
@@ -28,12 +32,12 @@ def exact():
 
 
 @pytest.fixture(scope="module")
-def mark(tokenizer):
-    return reply_mark(tokenizer)
+def delimiter(tokenizer):
+    return generation_prompt_ids(tokenizer)
 
 
-def test_pieces_end_after_the_first_message_and_where_replies_begin(tokenizer, mark):
-    assert tokenizer.decode(mark) == "<|im_start|>assistant\n"
+def test_pieces_end_after_the_first_message_and_where_replies_begin(tokenizer, delimiter):
+    assert tokenizer.decode(delimiter) == "<|im_start|>assistant\n"
     chat = [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "Hello!"},
@@ -41,20 +45,27 @@ def test_pieces_end_after_the_first_message_and_where_replies_begin(tokenizer, m
         {"role": "user", "content": "Why?"},
     ]
     ids = encode_chat(tokenizer, chat)
-    cache = PrefixCache(None, mark)
-    first, second, last = cache.ends(ids)
+    cache = PrefixCache(None, delimiter)
+    first, second, last = cache.boundaries(ids)
     assert tokenizer.decode(ids[:first]).endswith("Be brief.<|im_end|>\n")
     assert tokenizer.decode(ids[first:second]).endswith("Hello!<|im_end|>\n<|im_start|>assistant\n")
     assert last == len(ids)
-    assert cache.ends(ids[:second]) == [first, second]
-    assert PrefixCache(None).ends(range(300)) == [128, 256]
+    assert cache.boundaries(ids[:second]) == [first, second]
+    assert PrefixCache(None).boundaries(range(300)) == [128, 256]
 
 
 @pytest.mark.parametrize("marked", [True, False])
-def test_logits_are_the_model_s(exact, mark, marked):
-    text = [*range(100, 130), *mark, *range(500, 520), *mark, *range(900, 980), *mark]
+def test_logits_are_the_model_s(exact, delimiter, marked):
+    text = [
+        *range(100, 130),
+        *delimiter,
+        *range(500, 520),
+        *delimiter,
+        *range(900, 980),
+        *delimiter,
+    ]
     prompts = [text[:n] for n in (1, 30, 33, 40, 136, len(text))]
-    cache = PrefixCache(Llama(exact), mark if marked else ())
+    cache = PrefixCache(Llama(exact), delimiter if marked else ())
     for _ in range(2):  # cold, then warm
         kept, logits = cache.prefill(prompts, 150)
         assert kept.length == len(text)
@@ -64,12 +75,12 @@ def test_logits_are_the_model_s(exact, mark, marked):
             torch.testing.assert_close(found, expected, atol=1e-3, rtol=0)
 
 
-def test_a_warm_cache_gives_the_bits_of_a_cold_one(chat, tokenizer, mark):
+def test_a_warm_cache_gives_the_bits_of_a_cold_one(chat, tokenizer, delimiter):
     warm = turns(chat, 4)
     assert len(chat._prefixes) >= 5
     for number, (messages, reply) in enumerate(warm):
         cold = TransformersChat(chat.model, tokenizer, fast=False)
-        cold._prefixes = PrefixCache(chat._prefixes.model, mark)
+        cold._prefixes = PrefixCache(chat._prefixes.model, delimiter)
         (again,) = cold.generate([messages], [number], max_reply_tokens=24)
         assert again.token_ids == reply.token_ids
         assert again.logprobs == reply.logprobs
@@ -83,8 +94,8 @@ def test_a_prompt_is_read_the_same_beside_others(chat):
     np.testing.assert_array_equal(alone[0].float().numpy(), together[1].float().numpy())
 
 
-def test_a_known_beginning_is_not_read_again(chat, mark, monkeypatch):
-    cache = PrefixCache(Llama(chat.model), mark)
+def test_a_known_beginning_is_not_read_again(chat, delimiter, monkeypatch):
+    cache = PrefixCache(Llama(chat.model), delimiter)
     read = []
     forward = PrefixCache._forward
 
@@ -93,26 +104,26 @@ def test_a_known_beginning_is_not_read_again(chat, mark, monkeypatch):
         return forward(self, ids, row)
 
     monkeypatch.setattr(PrefixCache, "_forward", counted)
-    prompt = [*range(100, 200), *mark]
+    prompt = [*range(100, 200), *delimiter]
     cache.prefill([prompt, prompt, [*prompt, 7]], 120)
-    assert read == [100, len(mark), 1]  # the mark begins the second message
+    assert read == [100, len(delimiter), 1]  # the mark begins the second message
     read.clear()
-    cache.prefill([[*prompt, *range(300, 340), *mark]], 170)
-    assert read == [40 + len(mark)]
+    cache.prefill([[*prompt, *range(300, 340), *delimiter]], 170)
+    assert read == [40 + len(delimiter)]
 
 
-def test_memory_stays_within_its_bound(chat, mark):
+def test_memory_stays_within_its_bound(chat, delimiter):
     def prompt(start):
-        return [*range(start, start + 40), *mark, *range(start, start + 40), *mark]
+        return [*range(start, start + 40), *delimiter, *range(start, start + 40), *delimiter]
 
-    cache = PrefixCache(Llama(chat.model), mark)
+    cache = PrefixCache(Llama(chat.model), delimiter)
     cache.prefill([prompt(100)], 100)
     needed, pieces = cache._bytes, len(cache)
-    tight = PrefixCache(Llama(chat.model), mark, max_bytes=needed - 1)
+    tight = PrefixCache(Llama(chat.model), delimiter, max_bytes=needed - 1)
     for start in range(100, 600, 100):
         tight.prefill([prompt(start)], 100)
-        assert tight._bytes == sum(piece.nbytes for piece in tight._kept.values()) < needed
+        assert tight._bytes == sum(piece.nbytes for piece in tight._blocks.values()) < needed
     # The beginning is what is left: a continuation without it is of no use.
     assert len(tight) == pieces - 1
-    assert tuple(prompt(500)[:40]) in tight._kept
-    assert tuple(prompt(500)) not in tight._kept
+    assert tuple(prompt(500)[:40]) in tight._blocks
+    assert tuple(prompt(500)) not in tight._blocks

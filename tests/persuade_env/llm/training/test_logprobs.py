@@ -96,7 +96,7 @@ def test_other_batches_and_other_calls_are_left_alone(models):
     ],
 )
 def test_a_cpu_decides_and_a_gpu_keeps_bf16(monkeypatch, ratio, training, generation):
-    monkeypatch.setattr(precision, "cpu_ratio", lambda: ratio)
+    monkeypatch.setattr(precision, "bf16_slowdown", lambda: ratio)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert precision.training_dtype() is training
     assert precision.generation_dtype() is generation
@@ -108,7 +108,7 @@ def test_a_machine_is_measured_once(monkeypatch, tmp_path):
     monkeypatch.setenv("PERSUADE_ENV_CACHE", str(tmp_path))
     seconds = iter([6.0, 2.0, 1.0, 1.0])
     monkeypatch.setattr(precision, "_seconds", lambda dtype: next(seconds))
-    measured = precision.cpu_ratio.__wrapped__
+    measured = precision.bf16_slowdown.__wrapped__
     assert measured() == 3.0
     assert measured() == 3.0  # as another process would find it
     (tmp_path / "precision.json").write_text("torn")
