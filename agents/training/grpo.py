@@ -1,9 +1,9 @@
-"""Group-relative policy optimization of a persuader over whole dialogues, by TRL's trainer.
+"""Group-relative policy optimization (GRPO) of a persuader on dialogues, with TRL's trainer.
 
-Each group plays one scenario with one episode seed, several times; what a dialogue earned is
-compared with its group's mean (Shao et al., "DeepSeekMath", 2024). A dialogue is one completion:
-the persuader's tokens as they were sampled, and between them the user's, masked out
-of the loss. A dialogue that failed is unscorable, not worth 0.
+The dialogues of a group share a scenario and an episode seed, and the advantage of a dialogue is
+its return relative to the group's mean (Shao et al., "DeepSeekMath", 2024). A dialogue is one
+completion: the persuader's sampled tokens, and between them the user's, which are masked out of
+the loss. A dialogue that failed has no reward, rather than a reward of 0.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from persuade_env.llm.backends.transformers import TransformersChat
 from persuade_env.llm.checkpoint import adapter_paths, read_checkpoint, save_checkpoint
 from persuade_env.llm.loading import load_merged, load_tokenizer
 from persuade_env.llm.precision import training_dtype
-from persuade_env.llm.training.lora import TARGET_MODULES
+from persuade_env.llm.training.lora import lora_config
 from persuade_env.protocols import Completion, Message, Persuader, UserModel, persuader_view
 from persuade_env.rewards import Reward
 from persuade_env.seeding import derive_seed, generator
@@ -36,29 +36,34 @@ from persuade_env.seeding import derive_seed, generator
 
 @dataclass
 class Trajectory:
-    """A dialogue as tokens: the first prompt, and all that followed."""
+    """A dialogue as one token sequence: the first prompt, and all later tokens as completion.
+
+    >>> Trajectory([1, 2], [3], mask=[1], logprobs=[-0.5], reward=1.0, turns=1).turns
+    1
+    """
 
     prompt_ids: list[int]
     completion_ids: list[int]
     mask: list[int]
-    """1 for the persuader's own tokens."""
+    """1 for tokens that the persuader sampled, 0 for the user's."""
     logprobs: list[float]
+    """0 where the mask is 0."""
     reward: float | None
     """None for a dialogue that failed."""
     turns: int
     """Persuader turns in the trajectory."""
 
 
-def trajectory(episode: Episode, completions: Sequence[Completion]) -> Trajectory:
+def build_trajectory(episode: Episode, completions: Sequence[Completion]) -> Trajectory:
     """Joins an episode's sampled turns into one sequence.
 
-    What stands between two turns is what the later one was prompted with. A turn whose
-    prompt does not go on from the tokens as they were sampled (the earlier turn was not in the
-    format, and reads differently in the history) ends the trajectory: no loss sees other
-    tokens than the sampler did. The reward is the whole episode's all the same.
+    The tokens between two turns are those that the later turn's prompt adds. A turn whose
+    prompt does not continue the tokens sampled so far (the earlier turn was malformed, and is
+    rendered differently in the history) ends the trajectory, so that no loss is computed on tokens
+    that were not sampled. The reward is the whole episode's in any case.
     """
     first = completions[0]
-    made = Trajectory(
+    joined = Trajectory(
         list(first.prompt_ids),
         list(first.token_ids),
         [1] * len(first.token_ids),
@@ -66,17 +71,17 @@ def trajectory(episode: Episode, completions: Sequence[Completion]) -> Trajector
         episode.episode_return if episode.valid else None,
         1,
     )
-    for one in completions[1:]:
-        so_far = made.prompt_ids + made.completion_ids
-        prompt = list(one.prompt_ids)
+    for completion in completions[1:]:
+        so_far = joined.prompt_ids + joined.completion_ids
+        prompt = list(completion.prompt_ids)
         if prompt[: len(so_far)] != so_far:
             break
         between = prompt[len(so_far) :]
-        made.completion_ids += [*between, *one.token_ids]
-        made.mask += [0] * len(between) + [1] * len(one.token_ids)
-        made.logprobs += [0.0] * len(between) + list(one.logprobs)
-        made.turns += 1
-    return made
+        joined.completion_ids += [*between, *completion.token_ids]
+        joined.mask += [0] * len(between) + [1] * len(completion.token_ids)
+        joined.logprobs += [0.0] * len(between) + list(completion.logprobs)
+        joined.turns += 1
+    return joined
 
 
 def rollout_group(
@@ -88,18 +93,23 @@ def rollout_group(
     reward: Reward,
     max_turns: int,
 ) -> tuple[list[Episode], list[Trajectory]]:
-    """Plays dialogues side by side; each as an episode and as tokens.
+    """Samples episodes in lockstep, and gives each also as a token sequence.
 
     Args:
-        seeds: the episodes'; equal ones meet the same user.
-        samples: what tells apart the persuader's draws in episodes of one seed.
+        persuader: samples the turns; its replies have completions.
+        user_model: answers them.
+        scenarios: one for each episode.
+        seeds: one for each episode; with equal seeds the user model draws the same numbers.
+        samples: one for each episode; seeds the persuader in episodes of equal seed.
+        reward: of each turn.
+        max_turns: persuader turns per episode.
     """
-    episodes = [start(one, seed) for one, seed in zip(scenarios, seeds, strict=True)]
-    said: list[list[Completion]] = [[] for _ in episodes]
-    while running := [index for index, one in enumerate(episodes) if not one.done]:
+    episodes = [start(scenario, seed) for scenario, seed in zip(scenarios, seeds, strict=True)]
+    completions: list[list[Completion]] = [[] for _ in episodes]
+    while running := [index for index, episode in enumerate(episodes) if not episode.done]:
         current = [episodes[index] for index in running]
         replies = persuader.act(
-            [persuader_view(one.dialogue) for one in current],
+            [persuader_view(episode.dialogue) for episode in current],
             [
                 derive_seed(episodes[index].seed, "sample", samples[index], episodes[index].turn)
                 for index in running
@@ -110,11 +120,14 @@ def rollout_group(
         ):
             episodes[index] = episode
             if reply.completion is not None and reply.completion.token_ids:
-                said[index].append(reply.completion)
-    for episode, completions in zip(episodes, said, strict=True):
-        if not completions:
+                completions[index].append(reply.completion)
+    for episode, sampled in zip(episodes, completions, strict=True):
+        if not sampled:
             raise PersuadeError(f"the persuader sampled nothing in {episode.scenario.id}")
-    return episodes, [trajectory(one, turns) for one, turns in zip(episodes, said, strict=True)]
+    return episodes, [
+        build_trajectory(episode, sampled)
+        for episode, sampled in zip(episodes, completions, strict=True)
+    ]
 
 
 def make_trainer(
@@ -125,19 +138,26 @@ def make_trainer(
     folder: Path,
     settings: GRPOSettings,
     *,
-    speak: Callable[[TransformersChat], Persuader],
+    make_persuader: Callable[[TransformersChat], Persuader],
     render: Callable[[Dialogue], list[Message]] = persuader_messages,
     peft_config: Any = None,
     callbacks: Sequence[Any] = (),
-    played: Callable[[list[Episode]], None] = lambda _: None,
+    on_episodes: Callable[[list[Episode]], None] = lambda _: None,
 ) -> Any:
-    """TRL's `GRPOTrainer`, whose dialogues come from the environment's own step.
+    """TRL's `GRPOTrainer` with rollouts by the same step function as the environments.
 
     Args:
-        model: what is trained, in memory; it also samples.
-        speak: makes the persuader that samples from a chat model.
+        model: is trained, and sampled from.
+        tokenizer: of the model.
+        user_model: answers the persuader.
+        scenarios: to sample from.
+        folder: for the trainer's files.
+        settings: hyperparameters.
+        make_persuader: makes the persuader that samples from a chat model.
         render: the chat that this persuader continues in an empty dialogue.
-        played: told the dialogues of each step.
+        peft_config: of a new adapter; without one all weights are trained.
+        callbacks: `transformers.TrainerCallback` objects.
+        on_episodes: called with the episodes of each step.
     """
     import torch
     from datasets import Dataset as Table
@@ -145,28 +165,31 @@ def make_trainer(
     from trl import GRPOConfig, GRPOTrainer
 
     reward = Reward(dict(settings.reward))
-    by_prompt = {_key(render(persuader_view(Dialogue(scenario=one)))): one for one in scenarios}
+    by_prompt = {
+        _key(render(persuader_view(Dialogue(scenario=scenario)))): scenario
+        for scenario in scenarios
+    }
     rng = generator(derive_seed(settings.seed, "grpo"))
-    wanted = settings.steps * settings.groups
-    rows = [list(by_prompt)[int(rng.integers(len(by_prompt)))] for _ in range(wanted)]
+    n_groups = settings.steps * settings.groups
+    rows = [list(by_prompt)[int(rng.integers(len(by_prompt)))] for _ in range(n_groups)]
     calls = 0
 
     def roll_out(prompts: list[Any], trainer: Any) -> dict[str, Any]:
         nonlocal calls
         training = trainer.model.training
-        merging = samples_from_copy(trainer.model)
+        from_copy = samples_from_copy(trainer.model)
         chat = TransformersChat(
-            sampling_copy(trainer.model) if merging else trainer.model,
+            sampling_copy(trainer.model) if from_copy else trainer.model,
             tokenizer,
-            fast=merging,
+            fast=from_copy,
             top_k=1024,
             max_context_tokens=4096,
         )
         keys = [_key(prompt) for prompt in prompts]
         count = settings.group_size
         groups = [index // count for index in range(len(keys))]
-        episodes, made = rollout_group(
-            speak(chat),
+        episodes, trajectories = rollout_group(
+            make_persuader(chat),
             user_model,
             [by_prompt[key] for key in keys],
             [derive_seed(settings.seed, "grpo", calls, group) for group in groups],
@@ -175,21 +198,21 @@ def make_trainer(
             settings.max_turns,
         )
         calls += 1
-        played(episodes)
+        on_episodes(episodes)
         trainer.model.train(training)
         return {
-            "prompt_ids": [one.prompt_ids for one in made],
-            "completion_ids": [one.completion_ids for one in made],
-            "logprobs": [one.logprobs for one in made],
-            "env_mask": [one.mask for one in made],
-            "earned": [one.reward for one in made],
+            "prompt_ids": [trajectory.prompt_ids for trajectory in trajectories],
+            "completion_ids": [trajectory.completion_ids for trajectory in trajectories],
+            "logprobs": [trajectory.logprobs for trajectory in trajectories],
+            "env_mask": [trajectory.mask for trajectory in trajectories],
+            "earned": [trajectory.reward for trajectory in trajectories],
         }
 
     def earned(completions: list[Any], earned: list[float | None], **_: Any) -> list[float | None]:
         return earned
 
-    batch = settings.groups * settings.group_size
-    few = 2 if batch % 2 == 0 else 1
+    batch_size = settings.groups * settings.group_size
+    micro_batch_size = 2 if batch_size % 2 == 0 else 1
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*rollout_func.*experimental.*")
         trainer = GRPOTrainer(
@@ -199,9 +222,9 @@ def make_trainer(
             args=GRPOConfig(
                 output_dir=str(folder / "trainer"),
                 max_steps=settings.steps,
-                # Generated together, then trained on a few at a time, whose gradients add up.
-                per_device_train_batch_size=few,
-                gradient_accumulation_steps=batch // few,
+                # Generated as one batch, then trained on in micro-batches.
+                per_device_train_batch_size=micro_batch_size,
+                gradient_accumulation_steps=batch_size // micro_batch_size,
                 num_generations=settings.group_size,
                 max_completion_length=settings.max_turns * (settings.max_reply_tokens + 128),
                 learning_rate=settings.learning_rate,
@@ -228,7 +251,7 @@ def make_trainer(
 
 
 def _key(messages: Sequence[Message]) -> str:
-    return json.dumps([dict(one) for one in messages], sort_keys=True, ensure_ascii=False)
+    return json.dumps([dict(message) for message in messages], sort_keys=True, ensure_ascii=False)
 
 
 def train_grpo(
@@ -242,18 +265,23 @@ def train_grpo(
 ) -> list[dict[str, float]]:
     """Trains from the SFT checkpoint against a user model; writes a checkpoint to `folder`.
 
+    Args:
+        sft_folder: checkpoint of the SFT persuader, which is also the reference.
+        folder: of the new checkpoint.
+        user_model: answers the persuader.
+        scenarios: to sample from.
+        settings: hyperparameters.
+        callbacks: `transformers.TrainerCallback` objects.
+
     Returns:
         The training log: per step `reward`, `reward_std`, `kl`, `completions/mean_length` and
-        TRL's other metrics, what `agents.training.metrics.episode_metrics` says of its dialogues,
-        `seconds`.
+        TRL's other metrics, those of `agents.training.metrics.episode_metrics`, and `seconds`.
     """
-    from peft import LoraConfig
-
     settings = settings or GRPOSettings()
     checkpoint = read_checkpoint(sft_folder, "persuader")
     sft_adapters = adapter_paths(sft_folder, checkpoint)
 
-    def speak(chat: TransformersChat) -> Persuader:
+    def make_persuader(chat: TransformersChat) -> Persuader:
         return IntentToStrategyPersuader(
             chat,
             max_reply_tokens=settings.max_reply_tokens,
@@ -271,15 +299,10 @@ def train_grpo(
         scenarios,
         folder,
         settings,
-        speak=speak,
-        peft_config=LoraConfig(
-            r=settings.rank,
-            lora_alpha=2 * settings.rank,
-            target_modules=list(TARGET_MODULES),
-            task_type="CAUSAL_LM",
-        ),
+        make_persuader=make_persuader,
+        peft_config=lora_config(settings.rank),
         callbacks=[*callbacks, clock],
-        played=lambda episodes: steps.append(episode_metrics(episodes)),
+        on_episodes=lambda episodes: steps.append(episode_metrics(episodes)),
     )
     trainer.train()
     adapter = folder / f"adapter-{len(sft_adapters)}"
@@ -287,13 +310,13 @@ def train_grpo(
     save_checkpoint(folder, "persuader", [*sft_adapters, adapter], base=checkpoint.base)
     log = [entry for entry in trainer.state.log_history if "reward" in entry]
     return [
-        entry | told | {"seconds": seconds}
-        for entry, told, seconds in zip(log, steps, clock.seconds, strict=True)
+        entry | metrics | {"seconds": seconds}
+        for entry, metrics, seconds in zip(log, steps, clock.seconds, strict=True)
     ]
 
 
 def _clock() -> Any:
-    """A callback that keeps how long each step took, its dialogues included."""
+    """A callback that records the duration of each step, including its rollouts."""
     from transformers import TrainerCallback
 
     class Clock(TrainerCallback):

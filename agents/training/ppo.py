@@ -1,9 +1,9 @@
-"""Proximal policy optimization of a language-model persuader, turn by turn, in the environment.
+"""Token-level PPO of a language-model persuader on multi-turn dialogues.
 
-A dialogue is one trajectory: its actions are the sampled tokens of the persuader's turns, and
-what a turn earned arrives at its last token. Generalized advantage estimation runs over all
-tokens of a dialogue, so credit flows back through turns. The user's words are part of
-the prompts and are never trained on.
+A dialogue is one trajectory: its actions are the sampled tokens of the persuader's turns, and the
+reward of a turn is given at its last token. Generalized advantage estimation runs over all
+sampled tokens of a dialogue, so credit is assigned across turns. The user's tokens are part of
+the prompts and never enter the loss.
 
 Schulman et al., "Proximal Policy Optimization Algorithms", 2017; the KL penalty to the reference
 with an adaptive coefficient is that of Ziegler et al., "Fine-Tuning Language Models from
@@ -42,7 +42,7 @@ from persuade_env.llm.backends.transformers import TransformersChat
 from persuade_env.llm.checkpoint import adapter_paths, read_checkpoint, save_checkpoint
 from persuade_env.llm.loading import load_merged, load_tokenizer
 from persuade_env.llm.precision import training_dtype
-from persuade_env.llm.training.lora import TARGET_MODULES
+from persuade_env.llm.training.lora import lora_config
 from persuade_env.protocols import Persuader, UserModel, persuader_view
 from persuade_env.rewards import Reward
 from persuade_env.seeding import derive_seed, generator
@@ -51,17 +51,30 @@ from persuade_env.seeding import derive_seed, generator
 def gae(
     rewards: Sequence[float], values: Sequence[float], gamma: float, lam: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Advantages and returns, each (n,), of one trajectory whose end has value 0.
+    """Generalized advantage estimation over one trajectory, after whose end the value is 0.
 
-    A_t = sum_k (gamma lam)^k (r_{t+k} + gamma V_{t+k+1} - V_{t+k}); returns are A + V.
+    A_t = sum_k (gamma lam)^k (r_{t+k} + gamma V_{t+k+1} - V_{t+k}); returns are A + V
+    (Schulman et al., 2016).
+
+    >>> gae([0.0, 1.0], [0.0, 0.0], gamma=1.0, lam=1.0)[0].tolist()
+    [1.0, 1.0]
+
+    Args:
+        rewards: n.
+        values: n.
+        gamma: the discount.
+        lam: lambda.
+
+    Returns:
+        Advantages and returns, each (n,).
     """
     advantages = np.zeros(len(rewards))
-    following, running = 0.0, 0.0
-    for place in reversed(range(len(rewards))):
-        surprise = rewards[place] + gamma * following - values[place]
-        running = surprise + gamma * lam * running
-        advantages[place] = running
-        following = values[place]
+    next_value, advantage = 0.0, 0.0
+    for step_index in reversed(range(len(rewards))):
+        delta = rewards[step_index] + gamma * next_value - values[step_index]
+        advantage = delta + gamma * lam * advantage
+        advantages[step_index] = advantage
+        next_value = values[step_index]
     return advantages, advantages + np.asarray(values)
 
 
@@ -73,27 +86,31 @@ def ppo_loss(
     kl_weight: float,
     settings: PPOSettings,
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """The loss of a passage, summed over its sampled tokens, and its parts (sums as well).
-
-    Args:
-        logprobs, values, entropy: now, each (n_tokens,).
-        sampled: the same tokens when they were sampled.
+    """The PPO loss summed over sampled tokens, and its parts (sums as well).
 
     Clipped surrogate, clipped value error, entropy bonus, and the KL to the reference by the
-    unbiased, never negative estimator exp(d) - d - 1 with d = log ref - log policy (Schulman,
-    "Approximating KL Divergence", 2020). It is of tokens drawn from the policy itself; these were
-    drawn before its last updates, so each counts by its ratio. (Without it one token that the
-    policy has left behind outweighs all others.)
+    unbiased, non-negative estimator exp(d) - d - 1 with d = log ref - log policy (Schulman,
+    "Approximating KL Divergence", 2020). The estimator needs tokens from the current policy, but
+    these were sampled before its last updates, so each is weighted by its importance ratio.
+    (Otherwise a single token that the policy now avoids could dominate the sum.)
+
+    Args:
+        logprobs: under the current policy, (n_tokens,).
+        values: current predictions, (n_tokens,).
+        entropy: of the current policy, (n_tokens,).
+        sampled: the same tokens at sampling time.
+        kl_weight: the current coefficient of the KL penalty.
+        settings: the other coefficients.
     """
     ratio = torch.exp(logprobs - sampled.logprobs)
     clipped = ratio.clamp(1 - settings.clip, 1 + settings.clip)
     policy = -torch.min(ratio * sampled.advantages, clipped * sampled.advantages).sum()
-    before, most = sampled.values, settings.value_clip
-    near = before + (values - before).clamp(-most, most)
-    error = torch.max((values - sampled.returns) ** 2, (near - sampled.returns) ** 2)
+    old_values, limit = sampled.values, settings.value_clip
+    clipped_values = old_values + (values - old_values).clamp(-limit, limit)
+    error = torch.max((values - sampled.returns) ** 2, (clipped_values - sampled.returns) ** 2)
     value = 0.5 * error.sum()
-    distance = sampled.reference - logprobs
-    kl = (ratio * (torch.exp(distance) - distance - 1)).sum()
+    log_ratio = sampled.reference - logprobs
+    kl = (ratio * (torch.exp(log_ratio) - log_ratio - 1)).sum()
     in_loss = 0.0 if settings.kl_in_reward else kl_weight
     loss = (
         policy
@@ -121,63 +138,81 @@ def collect(
     reward: Reward,
     max_turns: int,
 ) -> tuple[list[Episode], list[SampledTurn]]:
-    """Plays one dialogue per scenario; the turns of valid episodes, in order of time.
+    """Samples one episode per scenario, with the same step function as the environments.
 
-    What the environments do at each step is done here by the same functions.
+    Args:
+        persuader: samples the turns; its replies have completions.
+        user_model: answers them.
+        scenarios: one for each episode.
+        seeds: one for each episode.
+        reward: of each turn.
+        max_turns: persuader turns per episode.
+
+    Returns:
+        All episodes, and the sampled turns of the valid ones in order of time.
     """
-    episodes = [start(one, seed) for one, seed in zip(scenarios, seeds, strict=True)]
+    episodes = [start(scenario, seed) for scenario, seed in zip(scenarios, seeds, strict=True)]
     turns: list[SampledTurn] = []
-    while running := [index for index, one in enumerate(episodes) if not one.done]:
+    while running := [index for index, episode in enumerate(episodes) if not episode.done]:
         current = [episodes[index] for index in running]
         replies = persuader.act(
-            [persuader_view(one.dialogue) for one in current],
-            [derive_seed(one.seed, "persuader", one.turn) for one in current],
+            [persuader_view(episode.dialogue) for episode in current],
+            [derive_seed(episode.seed, "persuader", episode.turn) for episode in current],
         )
-        moved = step(current, replies, user_model, reward, max_turns)
-        for index, episode, reply in zip(running, moved, replies, strict=True):
+        advanced = step(current, replies, user_model, reward, max_turns)
+        for index, episode, reply in zip(running, advanced, replies, strict=True):
             episodes[index] = episode
-            said = reply.completion
-            if episode.valid and said is not None and said.token_ids:
-                turns.append(SampledTurn(index, said.prompt_ids, said.token_ids, episode.reward))
+            completion = reply.completion
+            if episode.valid and completion is not None and completion.token_ids:
+                turns.append(
+                    SampledTurn(index, completion.prompt_ids, completion.token_ids, episode.reward)
+                )
     return episodes, [turn for turn in turns if episodes[turn.episode].valid]
 
 
 def prepare(
     turns: Sequence[SampledTurn], policy: Policy, kl_weight: float, settings: PPOSettings
 ) -> None:
-    """Scores the turns under policy and reference, and gives each token its advantage."""
+    """Fills in the `TokenBatch` fields of turns, with advantages standardized over all tokens.
+
+    Args:
+        turns: of one iteration; modified in place.
+        policy: gives log-probabilities and values.
+        kl_weight: of the penalty, where it is part of the reward.
+        settings: discount, lambda, and where the KL penalty goes.
+    """
     with torch.no_grad():
-        for passage in group_by_prefix(turns):
-            logprobs, values, _ = policy.score(passage)
-            reference = policy.reference_logprobs(passage)
-            place = 0
-            for turn in passage:
-                part = slice(place, place + len(turn.token_ids))
-                turn.logprobs, turn.values = logprobs[part], values[part]
-                turn.reference = reference[part]
-                place = part.stop
+        for group in group_by_prefix(turns):
+            logprobs, values, _ = policy.score(group)
+            reference = policy.reference_logprobs(group)
+            offset = 0
+            for turn in group:
+                tokens = slice(offset, offset + len(turn.token_ids))
+                turn.logprobs, turn.values = logprobs[tokens], values[tokens]
+                turn.reference = reference[tokens]
+                offset = tokens.stop
     for episode in {turn.episode for turn in turns}:
-        mine = [turn for turn in turns if turn.episode == episode]
+        episode_turns = [turn for turn in turns if turn.episode == episode]
         rewards: list[float] = []
-        for turn in mine:
-            earned = torch.zeros(len(turn.token_ids))
+        for turn in episode_turns:
+            token_rewards = torch.zeros(len(turn.token_ids))
             if settings.kl_in_reward:
-                earned -= kl_weight * (turn.logprobs - turn.reference).cpu()
-            earned[-1] += turn.reward
-            rewards += earned.tolist()
-        predicted = torch.cat([turn.values for turn in mine]).tolist()
+                token_rewards -= kl_weight * (turn.logprobs - turn.reference).cpu()
+            token_rewards[-1] += turn.reward
+            rewards += token_rewards.tolist()
+        predicted = torch.cat([turn.values for turn in episode_turns]).tolist()
         advantages, returns = gae(rewards, predicted, settings.gamma, settings.gae_lambda)
-        place = 0
-        for turn in mine:
-            part = slice(place, place + len(turn.token_ids))
+        offset = 0
+        for turn in episode_turns:
+            tokens = slice(offset, offset + len(turn.token_ids))
             device = turn.values.device
-            turn.advantages = torch.tensor(advantages[part], dtype=torch.float32, device=device)
-            turn.returns = torch.tensor(returns[part], dtype=torch.float32, device=device)
-            place = part.stop
-    everything = torch.cat([turn.advantages for turn in turns])
-    scale = everything.std() + 1e-8 if len(everything) > 1 else torch.tensor(1.0)
+            turn.advantages = torch.tensor(advantages[tokens], dtype=torch.float32, device=device)
+            turn.returns = torch.tensor(returns[tokens], dtype=torch.float32, device=device)
+            offset = tokens.stop
+    all_advantages = torch.cat([turn.advantages for turn in turns])
+    scale = all_advantages.std() + 1e-8 if len(all_advantages) > 1 else torch.tensor(1.0)
     for turn in turns:
-        turn.advantages = (turn.advantages - everything.mean()) / scale
+        turn.advantages = (turn.advantages - all_advantages.mean()) / scale
 
 
 def update(
@@ -188,20 +223,33 @@ def update(
     rng: np.random.Generator,
     settings: PPOSettings,
 ) -> dict[str, float]:
-    """Some epochs of optimizer steps on one iteration's turns; the means of the last epoch."""
-    trained = [p for group in optimizer.param_groups for p in group["params"]]
-    together = group_by_prefix(turns)
-    found: dict[str, float] = {}
+    """Runs epochs of optimizer steps on one iteration's turns, until `stop_kl` is exceeded.
+
+    Args:
+        turns: prepared by `prepare`.
+        policy: is trained.
+        optimizer: of the policy's parameters.
+        kl_weight: the current coefficient of the KL penalty.
+        rng: shuffles the turns.
+        settings: epochs, batch size and coefficients.
+
+    Returns:
+        Means per token over the last epoch: the parts of `ppo_loss`, and `stopped` (1 or 0).
+    """
+    trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    groups = group_by_prefix(turns)
+    means: dict[str, float] = {}
     for _ in range(settings.epochs):
         totals: dict[str, float] = {}
         tokens = 0
-        for batch in _batches([together[i] for i in rng.permutation(len(together))], settings):
-            count = sum(len(turn.token_ids) for passage in batch for turn in passage)
+        shuffled = [groups[index] for index in rng.permutation(len(groups))]
+        for batch in _batches(shuffled, settings):
+            count = sum(len(turn.token_ids) for group in batch for turn in group)
             step_kl = 0.0
             optimizer.zero_grad()
-            for passage in batch:
-                scores = policy.score(passage)
-                loss, parts = ppo_loss(*scores, concat(passage), kl_weight, settings)
+            for group in batch:
+                scores = policy.score(group)
+                loss, parts = ppo_loss(*scores, concat(group), kl_weight, settings)
                 (loss / count).backward()
                 for name, part in parts.items():
                     totals[name] = totals.get(name, 0.0) + float(part)
@@ -211,17 +259,17 @@ def update(
                 return {name: total / tokens for name, total in totals.items()} | {"stopped": 1.0}
             torch.nn.utils.clip_grad_norm_(trained, settings.max_gradient_norm)
             optimizer.step()
-        found = {name: total / tokens for name, total in totals.items()} | {"stopped": 0.0}
-    return found
+        means = {name: total / tokens for name, total in totals.items()} | {"stopped": 0.0}
+    return means
 
 
 def _batches(
-    together: Sequence[list[SampledTurn]], settings: PPOSettings
+    groups: Sequence[list[SampledTurn]], settings: PPOSettings
 ) -> Iterator[list[list[SampledTurn]]]:
-    """Passages one after the other, until there are `batch_turns` turns."""
+    """Batches of groups, each with at least `batch_turns` turns, except the last one."""
     batch: list[list[SampledTurn]] = []
-    for passage in together:
-        batch.append(passage)
+    for group in groups:
+        batch.append(group)
         if sum(map(len, batch)) >= settings.batch_turns:
             yield batch
             batch = []
@@ -230,15 +278,17 @@ def _batches(
 
 
 class PPO:
-    """The loop: play, score, update, adapt, remember.
+    """The training loop: sample episodes, compute advantages, update, adapt the KL weight, save.
 
     Args:
-        policy: what is trained.
+        policy: is trained.
         tokenizer: of the policy's model.
-        user_model: the world.
-        scenarios: drawn from, without replacement within an iteration where there are enough.
-        speak: makes the persuader that samples from a chat model.
-        folder: for checkpoints and dialogues; an earlier, killed run in it is gone on with.
+        user_model: answers the persuader.
+        scenarios: sampled without replacement within an iteration where there are enough.
+        settings: hyperparameters.
+        make_persuader: makes the persuader that samples from a chat model; by default one in the
+            intent-to-strategy format.
+        folder: for the training state and dialogues; an interrupted run in it is resumed.
     """
 
     def __init__(
@@ -249,24 +299,24 @@ class PPO:
         scenarios: Sequence[Scenario],
         settings: PPOSettings,
         *,
-        speak: Callable[[TransformersChat], Persuader] | None = None,
+        make_persuader: Callable[[TransformersChat], Persuader] | None = None,
         folder: Path | None = None,
     ) -> None:
         self.policy, self.settings = policy, settings
         self.user_model, self.scenarios = user_model, scenarios
         self.folder = folder
-        self._merging = samples_from_copy(policy.model)
+        self._from_copy = samples_from_copy(policy.model)
         self.chat = TransformersChat(
-            sampling_copy(policy.model) if self._merging else policy.model,
+            sampling_copy(policy.model) if self._from_copy else policy.model,
             tokenizer,
-            fast=self._merging,
+            fast=self._from_copy,
             top_k=1024,
         )
-        self.persuader = (speak or self._speak)(self.chat)
-        language = [p for p in policy.model.parameters() if p.requires_grad]
+        self.persuader = (make_persuader or self._make_persuader)(self.chat)
+        trained = [parameter for parameter in policy.model.parameters() if parameter.requires_grad]
         self.optimizer = torch.optim.AdamW(
             [
-                {"params": language, "lr": settings.learning_rate},
+                {"params": trained, "lr": settings.learning_rate},
                 {"params": policy.value_head.parameters(), "lr": settings.value_learning_rate},
             ],
             weight_decay=0.0,
@@ -278,18 +328,18 @@ class PPO:
         if earlier is not None:
             self.kl_weight, self.log = earlier["kl_weight"], earlier["log"]
 
-    def _speak(self, chat: TransformersChat) -> Persuader:
+    def _make_persuader(self, chat: TransformersChat) -> Persuader:
         settings = self.settings
         return IntentToStrategyPersuader(
             chat,
             max_reply_tokens=settings.max_reply_tokens,
             temperature=settings.temperature,
-            top_p=1.0,  # the policy itself, not its head
-            repair=False,  # a malformed turn has to cost what it costs
+            top_p=1.0,  # samples from the policy itself, without truncation
+            repair=False,  # a malformed turn gets its reward as it is
         )
 
     def train(self, report: Callable[[dict[str, float]], None] = lambda _: None) -> None:
-        """Runs the iterations that are missing; `report` is told each one's numbers."""
+        """Runs the remaining iterations; `report` is called with the metrics of each."""
         while len(self.log) < self.settings.iterations:
             self.log.append(self._iterate(len(self.log)))
             if self.folder is not None:
@@ -301,44 +351,47 @@ class PPO:
         settings = self.settings
         began = time.perf_counter()
         rng = generator(derive_seed(settings.seed, "ppo", number))
-        if self._merging:
+        if self._from_copy:
             self.chat.use(sampling_copy(self.policy.model))
-        few = settings.episodes > len(self.scenarios)
-        drawn = rng.choice(len(self.scenarios), settings.episodes, replace=few)
-        seeds = [derive_seed(settings.seed, "ppo", number, k) for k in range(settings.episodes)]
+        replace = settings.episodes > len(self.scenarios)
+        sampled = rng.choice(len(self.scenarios), settings.episodes, replace=replace)
+        seeds = [
+            derive_seed(settings.seed, "ppo", number, index) for index in range(settings.episodes)
+        ]
         episodes, turns = collect(
             self.persuader,
             self.user_model,
-            [self.scenarios[index] for index in drawn],
+            [self.scenarios[index] for index in sampled],
             seeds,
             self.reward,
             settings.max_turns,
         )
-        numbers = {"iteration": float(number)} | episode_metrics(episodes)
+        metrics = {"iteration": float(number)} | episode_metrics(episodes)
         if self.folder is not None:
-            self._keep_dialogues(self.folder, episodes, number)
-        numbers["seconds"] = time.perf_counter() - began
+            self._save_dialogues(self.folder, episodes, number)
+        metrics["seconds"] = time.perf_counter() - began
         if not turns:
-            return numbers
+            return metrics
         prepare(turns, self.policy, self.kl_weight, settings)
         returns = torch.cat([turn.returns for turn in turns])
-        left = returns - torch.cat([turn.values for turn in turns])
-        spread = float(returns.var()) if len(returns) > 1 else 0.0
-        numbers["explained_variance"] = 1 - float(left.var()) / spread if spread > 0 else 0.0
-        numbers |= update(turns, self.policy, self.optimizer, self.kl_weight, rng, settings)
-        numbers["kl_weight"] = self.kl_weight
-        error = np.clip(numbers["kl"] / settings.kl_target - 1, -0.2, 0.2)
+        residuals = returns - torch.cat([turn.values for turn in turns])
+        variance = float(returns.var()) if len(returns) > 1 else 0.0
+        explained = 1 - float(residuals.var()) / variance if variance > 0 else 0.0
+        metrics["explained_variance"] = explained
+        metrics |= update(turns, self.policy, self.optimizer, self.kl_weight, rng, settings)
+        metrics["kl_weight"] = self.kl_weight
+        error = np.clip(metrics["kl"] / settings.kl_target - 1, -0.2, 0.2)
         self.kl_weight *= 1 + 0.5 * float(error)
         tokens = sum(len(turn.token_ids) for turn in turns)
-        numbers["seconds"] = time.perf_counter() - began
-        numbers["tokens_per_second"] = tokens / numbers["seconds"]
-        return numbers
+        metrics["seconds"] = time.perf_counter() - began
+        metrics["tokens_per_second"] = tokens / metrics["seconds"]
+        return metrics
 
-    def _keep_dialogues(self, folder: Path, episodes: Sequence[Episode], number: int) -> None:
-        shown = folder / "dialogues"
-        shown.mkdir(parents=True, exist_ok=True)
-        lines = [json.dumps(one.to_json(), ensure_ascii=False) for one in episodes[:3]]
-        (shown / f"{number:04d}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    def _save_dialogues(self, folder: Path, episodes: Sequence[Episode], number: int) -> None:
+        target = folder / "dialogues"
+        target.mkdir(parents=True, exist_ok=True)
+        lines = [json.dumps(episode.to_json(), ensure_ascii=False) for episode in episodes[:3]]
+        (target / f"{number:04d}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def train_ppo(
@@ -352,25 +405,28 @@ def train_ppo(
 ) -> list[dict[str, float]]:
     """Trains from the SFT checkpoint against a user model; writes a checkpoint to `folder`.
 
+    Args:
+        sft_folder: checkpoint of the SFT persuader, which is also the reference.
+        folder: of the new checkpoint; an interrupted run in it is resumed.
+        user_model: answers the persuader.
+        scenarios: to sample from.
+        settings: hyperparameters.
+        report: called with the metrics of each iteration.
+
     Returns:
-        One mapping per iteration: what `agents.training.metrics.episode_metrics` says of its dialogues, KL
-        to the SFT persuader and its weight, entropy, clip fraction, explained variance, losses, and
-        the seconds it took.
+        One mapping per iteration: the metrics of `agents.training.metrics.episode_metrics`, the KL
+        to the SFT persuader and its weight, entropy, clip fraction, explained variance, losses,
+        and seconds.
     """
-    from peft import LoraConfig, get_peft_model
+    from peft import get_peft_model
 
     settings = settings or PPOSettings()
     checkpoint = read_checkpoint(sft_folder, "persuader")
     sft_adapters = adapter_paths(sft_folder, checkpoint)
-    torch.manual_seed(settings.seed)  # the adapters' first weights
+    torch.manual_seed(settings.seed)  # of the adapters' initial weights
     model = get_peft_model(
         load_merged(checkpoint.base, sft_adapters, dtype=training_dtype()),
-        LoraConfig(
-            r=settings.rank,
-            lora_alpha=2 * settings.rank,
-            target_modules=list(TARGET_MODULES),
-            task_type="CAUSAL_LM",
-        ),
+        lora_config(settings.rank),
     )
     trainer = PPO(
         Policy(model, settings.temperature),

@@ -1,9 +1,8 @@
-"""PPO on `persuade_env/StrategyPersuasion-v0`, from top to bottom in one file, in CleanRL's manner.
+"""Single-file PPO, in the style of CleanRL, on `persuade_env/StrategyPersuasion-v0`.
 
-The libraries' agents see one long vector and an index for each action, and have to learn for every
-index anew what its three numbers mean. Here one small network scores each strategy by its own
-numbers, the same network for all, so what is learned of one is known of all others: also of
-those of scenarios that were never seen.
+The policy applies one small network to the three features of each strategy, with shared weights,
+so it generalizes across action indices and to scenarios that it was not trained on. (The default
+networks of RL libraries have separate weights for each index of the observation and of the action.)
 
 Schulman et al., "Proximal Policy Optimization Algorithms", 2017.
 """
@@ -27,7 +26,11 @@ from persuade_env.envs.strategy import DIMENSIONS
 
 @dataclass(frozen=True)
 class StrategyPPOSettings:
-    """The hyperparameters; most are CleanRL's."""
+    """The hyperparameters; most are CleanRL's.
+
+    >>> StrategyPPOSettings(num_envs=4).clip_coef
+    0.2
+    """
 
     total_steps: int = 50_000
     num_envs: int = 8
@@ -47,7 +50,16 @@ class StrategyPPOSettings:
 
 
 class StrategyPolicy(nn.Module):
-    """Scores every strategy with one network, and the situation with another."""
+    """An actor that scores each strategy by its own features, and a critic of the whole state.
+
+    >>> observation = torch.zeros(1, 2 * DIMENSIONS + 3 * 4 + 2)
+    >>> distribution, value = StrategyPolicy(hidden=8)(observation, torch.ones(1, 4).bool())
+    >>> distribution.probs.shape, value.shape
+    (torch.Size([1, 4]), torch.Size([1]))
+
+    Args:
+        hidden: width of the two hidden layers.
+    """
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
@@ -60,27 +72,27 @@ class StrategyPolicy(nn.Module):
         """The distribution over allowed actions, and values (n,).
 
         Args:
-            observations: (n, size), as `StrategyPersuasionEnv.observe` lays them out.
+            observations: (n, size), in the layout of `StrategyPersuasionEnv.observe`.
             masks: (n, n_actions), true for allowed.
         """
         count = masks.shape[1]
-        # Three numbers an action; guessed attitude and turn are the same for all.
-        own = observations[:, 2 * DIMENSIONS : -2].view(-1, count, 3)
+        # Three features per action; the estimated attitude and the turn are shared by all.
+        features = observations[:, 2 * DIMENSIONS : -2].view(-1, count, 3)
         shared = observations[:, -2:]
         allowed = masks[:, :, None]
-        mean = (own * allowed).sum(1) / allowed.sum(1).clamp(min=1)
-        best = own.masked_fill(~allowed, -1.0).amax(1)
+        mean = (features * allowed).sum(1) / allowed.sum(1).clamp(min=1)
+        best = features.masked_fill(~allowed, -1.0).amax(1)
         inputs = torch.cat(
-            [own, own - mean[:, None], shared[:, None].expand(-1, count, -1)], dim=-1
+            [features, features - mean[:, None], shared[:, None].expand(-1, count, -1)], dim=-1
         )
         logits = self.actor(inputs)[..., 0].masked_fill(~masks, float("-inf"))
         values = self.critic(torch.cat([mean, best, shared], dim=-1))[:, 0]
         return Categorical(logits=logits), values
 
 
-def _network(inputs: int, hidden: int, last: float) -> nn.Sequential:
+def _network(inputs: int, hidden: int, last_gain: float) -> nn.Sequential:
     layers = [nn.Linear(inputs, hidden), nn.Linear(hidden, hidden), nn.Linear(hidden, 1)]
-    for layer, gain in zip(layers, (2**0.5, 2**0.5, last), strict=True):
+    for layer, gain in zip(layers, (2**0.5, 2**0.5, last_gain), strict=True):
         nn.init.orthogonal_(layer.weight, gain)
         nn.init.zeros_(layer.bias)
     return nn.Sequential(layers[0], nn.Tanh(), layers[1], nn.Tanh(), layers[2])
@@ -93,10 +105,13 @@ def train_strategy_ppo(
     scenarios: Any = "train",
     report: Callable[[int], None] = lambda _: None,
 ) -> StrategyPolicy:
-    """Trains a policy in `num_envs` environments side by side.
+    """Trains a policy in `num_envs` parallel environments.
 
     Args:
-        report: told how many steps an iteration took.
+        settings: hyperparameters.
+        user_model: name of a user model, or the model itself.
+        scenarios: name of a split, or the scenarios themselves.
+        report: called with the number of steps of each iteration.
     """
     envs = gym.make_vec(
         "persuade_env/StrategyPersuasion-v0",
@@ -109,33 +124,33 @@ def train_strategy_ppo(
     torch.manual_seed(settings.seed)
     policy = StrategyPolicy(settings.hidden)
     optimizer = torch.optim.Adam(policy.parameters(), lr=settings.learning_rate, eps=1e-5)
-    batch = settings.num_envs * settings.num_steps
-    iterations = max(1, settings.total_steps // batch)
-    seen, infos = envs.reset(seed=settings.seed)
+    batch_size = settings.num_envs * settings.num_steps
+    iterations = max(1, settings.total_steps // batch_size)
+    next_observation, infos = envs.reset(seed=settings.seed)
     for iteration in range(iterations):
         optimizer.param_groups[0]["lr"] = settings.learning_rate * (1 - iteration / iterations)
         observations, masks, actions, logprobs, rewards, dones, values = [], [], [], [], [], [], []
         for _ in range(settings.num_steps):
-            observation = torch.from_numpy(np.asarray(seen))
+            observation = torch.from_numpy(np.asarray(next_observation))
             mask = torch.from_numpy(np.asarray(infos["action_mask"])).bool()
             with torch.no_grad():
-                choices, value = policy(observation, mask)
-                action = choices.sample()
-            seen, reward, terminated, truncated, infos = envs.step(action.numpy())
+                distribution, value = policy(observation, mask)
+                action = distribution.sample()
+            next_observation, reward, terminated, truncated, infos = envs.step(action.numpy())
             observations.append(observation)
             masks.append(mask)
             actions.append(action)
-            logprobs.append(choices.log_prob(action))
+            logprobs.append(distribution.log_prob(action))
             values.append(value)
             rewards.append(torch.as_tensor(reward, dtype=torch.float32))
             dones.append(torch.from_numpy(terminated | truncated))
         with torch.no_grad():
             mask = torch.from_numpy(np.asarray(infos["action_mask"])).bool()
-            _, following = policy(torch.from_numpy(np.asarray(seen)), mask)
-        advantages = _advantages(rewards, values, dones, following, settings)
-        kept = [torch.cat(one) for one in (observations, masks, actions, logprobs)]
-        _update(policy, optimizer, kept, advantages, torch.cat(values), settings)
-        report(batch)
+            _, next_value = policy(torch.from_numpy(np.asarray(next_observation)), mask)
+        advantages = _advantages(rewards, values, dones, next_value, settings)
+        batch = [torch.cat(steps) for steps in (observations, masks, actions, logprobs)]
+        _update(policy, optimizer, batch, advantages, torch.cat(values), settings)
+        report(batch_size)
     envs.close()
     return policy
 
@@ -144,46 +159,46 @@ def _advantages(
     rewards: list[torch.Tensor],
     values: list[torch.Tensor],
     dones: list[torch.Tensor],
-    following: torch.Tensor,
+    next_value: torch.Tensor,
     settings: StrategyPPOSettings,
 ) -> torch.Tensor:
-    """Generalized advantage estimation, (num_steps * num_envs,); what ends is worth nothing more.
+    """Generalized advantage estimation, (num_steps * num_envs,), with value 0 after an end.
 
-    Turns that run out count as an end: nothing more can be earned then.
+    Truncation by the turn limit counts as an end, because no reward is possible after it.
     """
-    advantages, running = [], torch.zeros_like(following)
+    advantages, advantage = [], torch.zeros_like(next_value)
     for reward, value, done in zip(rewards[::-1], values[::-1], dones[::-1], strict=True):
-        going = (~done).float()
-        surprise = reward + settings.gamma * following * going - value
-        running = surprise + settings.gamma * settings.gae_lambda * going * running
-        advantages.append(running)
-        following = value
+        continues = (~done).float()
+        delta = reward + settings.gamma * next_value * continues - value
+        advantage = delta + settings.gamma * settings.gae_lambda * continues * advantage
+        advantages.append(advantage)
+        next_value = value
     return torch.cat(advantages[::-1])
 
 
 def _update(
     policy: StrategyPolicy,
     optimizer: torch.optim.Optimizer,
-    kept: list[torch.Tensor],
+    batch: list[torch.Tensor],
     advantages: torch.Tensor,
     values: torch.Tensor,
     settings: StrategyPPOSettings,
 ) -> None:
-    observations, masks, actions, logprobs = kept
+    observations, masks, actions, logprobs = batch
     returns = advantages + values
     size = len(actions) // settings.num_minibatches
     for _ in range(settings.update_epochs):
         for rows in torch.randperm(len(actions)).split(size):
-            choices, now = policy(observations[rows], masks[rows])
-            ratio = torch.exp(choices.log_prob(actions[rows]) - logprobs[rows])
-            gain = advantages[rows]
-            gain = (gain - gain.mean()) / (gain.std() + 1e-8)
+            distribution, new_values = policy(observations[rows], masks[rows])
+            ratio = torch.exp(distribution.log_prob(actions[rows]) - logprobs[rows])
+            advantage = advantages[rows]
+            advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
             clipped = ratio.clamp(1 - settings.clip_coef, 1 + settings.clip_coef)
-            entropy = _entropy(choices)
+            entropy = _entropy(distribution)
             loss = (
-                -torch.min(gain * ratio, gain * clipped).mean()
+                -torch.min(advantage * ratio, advantage * clipped).mean()
                 - settings.ent_coef * entropy.mean()
-                + settings.vf_coef * 0.5 * ((now - returns[rows]) ** 2).mean()
+                + settings.vf_coef * 0.5 * ((new_values - returns[rows]) ** 2).mean()
             )
             optimizer.zero_grad()
             loss.backward()
@@ -191,7 +206,7 @@ def _update(
             optimizer.step()
 
 
-def _entropy(choices: Categorical) -> torch.Tensor:
-    """Of each row, (n,); what is masked has probability 0 and adds nothing, not NaN."""
-    logs = choices.logits
-    return -(choices.probs * logs.masked_fill(logs == float("-inf"), 0.0)).sum(-1)
+def _entropy(distribution: Categorical) -> torch.Tensor:
+    """The entropy of each row, (n,), where masked actions add 0 instead of NaN."""
+    logits = distribution.logits
+    return -(distribution.probs * logits.masked_fill(logits == float("-inf"), 0.0)).sum(-1)

@@ -1,11 +1,11 @@
-"""How fast the environments step with the `concerns` user, beside Gymnasium's `SyncVectorEnv`.
+"""Benchmark of environment steps per second with the `concerns` user.
 
     python -m experiments.performance.env_steps
 
-Contestants, on the same scenarios and actions in one process: a single environment, this suite's
-vector environment at several widths, and Gymnasium's `SyncVectorEnv` over as many single ones.
-Every action is a text that was never seen before, so each is embedded: what that alone takes is
-measured too.
+It compares a single environment, this suite's vector environment at several widths, and Gymnasium's
+`SyncVectorEnv` over as many single environments, on the same scenarios and actions in one process.
+Every action is a new text, so that no embedding is cached; the time of the embeddings alone, a
+lower bound for every environment, is measured too.
 """
 
 from __future__ import annotations
@@ -34,23 +34,29 @@ ENV = "persuade_env/Persuasion-v0"
 
 
 @dataclass(frozen=True)
-class Paced:
-    """How fast a contestant was."""
+class StepTiming:
+    """The step time of one contestant.
+
+    >>> StepTiming("vector environment", width=32, steps=60, milliseconds=4.0).turns_per_second
+    8000.0
+    """
 
     name: str
     width: int
+    """Number of environments."""
     steps: int
     milliseconds: float
-    """Of a step, median."""
+    """Median time of a step."""
 
     @property
     def turns_per_second(self) -> float:
+        """Turns of all environments per second."""
         return 1000 * self.width / self.milliseconds
 
 
 def new_texts() -> Iterator[str]:
-    """Recorded persuader turns, each with a number that makes it one of a kind."""
-    said = [
+    """Yields recorded persuader turns, each made unique by a number."""
+    responses = [
         turn.response
         for record in load_corpus("train")
         for recorded in record.dialogues
@@ -58,11 +64,18 @@ def new_texts() -> Iterator[str]:
         if isinstance(turn, PersuaderTurn)
     ]
     for number in count():
-        yield f"{said[number % len(said)]} {number}"
+        yield f"{responses[number % len(responses)]} {number}"
 
 
-def pace(name: str, width: int, steps: int, step: Callable[[list[str]], Any]) -> Paced:
-    """Times `step` on new texts; the texts are made outside the clock."""
+def time_steps(name: str, width: int, steps: int, step: Callable[[list[str]], Any]) -> StepTiming:
+    """Times `step` on new texts, without the time to make the texts and after three warm-up steps.
+
+    Args:
+        name: of the contestant.
+        width: texts per step.
+        steps: to be timed.
+        step: takes one text per environment.
+    """
     texts = new_texts()
     times = []
     for _ in range(steps + 3):
@@ -70,11 +83,11 @@ def pace(name: str, width: int, steps: int, step: Callable[[list[str]], Any]) ->
         began = time.perf_counter()
         step(actions)
         times.append(time.perf_counter() - began)
-    return Paced(name, width, steps, 1000 * float(np.median(times[3:])))  # the first ones load
+    return StepTiming(name, width, steps, 1000 * float(np.median(times[3:])))
 
 
-def single(steps: int) -> Paced:
-    """One environment, reset when an episode is over; the reset counts."""
+def time_single_env(steps: int) -> StepTiming:
+    """Times one environment, including its resets."""
     env = gym.make(ENV, user_model="concerns", scenarios="train")
     env.reset(seed=0)
 
@@ -83,11 +96,11 @@ def single(steps: int) -> Paced:
         if terminated or truncated:
             env.reset()
 
-    return pace("single environment", 1, steps, step)
+    return time_steps("single environment", 1, steps, step)
 
 
-def ours(width: int, steps: int) -> Paced:
-    """This suite's vector environment."""
+def time_vector_env(width: int, steps: int) -> StepTiming:
+    """Times this suite's vector environment."""
     envs = gym.make_vec(
         ENV,
         num_envs=width,
@@ -96,46 +109,49 @@ def ours(width: int, steps: int) -> Paced:
         autoreset_mode=AutoresetMode.SAME_STEP,
     )
     envs.reset(seed=0)
-    return pace("vector environment", width, steps, lambda actions: envs.step(actions))
+    return time_steps("vector environment", width, steps, lambda actions: envs.step(actions))
 
 
-def gymnasiums(width: int, steps: int) -> Paced:
-    """Gymnasium's vector environment over single ones, one after the other."""
+def time_sync_vector_env(width: int, steps: int) -> StepTiming:
+    """Times Gymnasium's `SyncVectorEnv`, which steps single environments one after the other."""
     envs: Any = SyncVectorEnv(
         [lambda: gym.make(ENV, user_model="concerns", scenarios="train")] * width,
         autoreset_mode=AutoresetMode.SAME_STEP,
     )
     envs.reset(seed=0)
-    return pace("SyncVectorEnv", width, steps, lambda actions: envs.step(actions))
+    return time_steps("SyncVectorEnv", width, steps, lambda actions: envs.step(actions))
 
 
-def embedding(width: int, steps: int) -> Paced:
-    """Nothing but the embedding of the actions: what no environment can be faster than."""
+def time_embedding(width: int, steps: int) -> StepTiming:
+    """Times the embedding of the actions alone, a lower bound for the environments."""
     embed = Embedder()
-    return pace("embedding alone", width, steps, embed.precompute)
+    return time_steps("embedding alone", width, steps, embed.precompute)
 
 
 def main(
     widths: Annotated[str, typer.Option(help="Comma-separated.")] = "1,32,256",
     steps: Annotated[int, typer.Option(min=1, help="Per contestant.")] = 60,
-    out: Annotated[Path, typer.Option(help="Where environments.json goes.")] = Path(
+    out: Annotated[Path, typer.Option(help="Folder for environments.json.")] = Path(
         "runs/environments"
     ),
 ) -> None:
     """Times the environments' steps."""
-    found = [single(steps * 5)]
+    timings = [time_single_env(steps * 5)]
     for width in map(int, widths.split(",")):
-        found += [contest(width, steps) for contest in (embedding, gymnasiums, ours)]
+        timings += [
+            time_contestant(width, steps)
+            for time_contestant in (time_embedding, time_sync_vector_env, time_vector_env)
+        ]
     table = Table(caption="median step; every action a new text", caption_justify="left")
     for heading in ("contestant", "width", "ms/step", "turns/s"):
         table.add_column(heading, justify="left" if heading == "contestant" else "right")
-    for one in found:
-        cells = (f"{one.milliseconds:.2f}", f"{one.turns_per_second:.0f}")
-        table.add_row(one.name, str(one.width), *cells)
+    for timing in timings:
+        cells = (f"{timing.milliseconds:.2f}", f"{timing.turns_per_second:.0f}")
+        table.add_row(timing.name, str(timing.width), *cells)
     out.mkdir(parents=True, exist_ok=True)
     write_json(
         out / "environments.json",
-        [{**asdict(one), "turns_per_second": one.turns_per_second} for one in found],
+        [{**asdict(timing), "turns_per_second": timing.turns_per_second} for timing in timings],
     )
     Console(width=100).print(table)
 

@@ -1,11 +1,10 @@
-"""Whether memory stays flat over a thousand dialogues of two language models.
+"""Measures whether memory grows over a thousand dialogues of two language models.
 
     python -m experiments.performance.memory --run runs/default
 
-The SFT persuader and the learned user of a run play dialogues of the training scenarios, side by
-side, batch after batch in one process; what the process holds is read after each batch. What was
-read of prompts is kept up to a limit, so memory grows until that is full: flat means that it then
-grows no more, which the second half of the batches shows.
+The SFT persuader and the learned user of a run play dialogues of the training scenarios in batches
+in one process, whose resident memory is read after each batch. The prompt caches grow up to their
+limit, so memory grows in the first batches; a leak shows in the second half of the batches.
 """
 
 from __future__ import annotations
@@ -36,76 +35,100 @@ MIB = 2**20
 
 
 @dataclass(frozen=True)
-class Held:
-    """What the process held after a batch."""
+class MemoryReading:
+    """The resident memory of the process after a batch.
+
+    >>> MemoryReading(dialogues=32, mebibytes=1500.0).dialogues
+    32
+    """
 
     dialogues: int
-    """Played so far."""
+    """Number of dialogues so far."""
     mebibytes: float
 
 
-def resident() -> float:
-    """Mebibytes of memory that this process holds now."""
+def resident_mebibytes() -> float:
+    """The resident memory of this process in mebibytes."""
     return float(psutil.Process().memory_info().rss) / MIB
 
 
-def play(
+def measure(
     persuader: Persuader,
     user_model: UserModel,
     scenarios: Sequence[Scenario],
     dialogues: int,
     width: int,
     max_turns: int,
-    measure: Callable[[], float] = resident,
-) -> Iterator[Held]:
-    """Plays dialogues in batches of `width`, and tells of each batch what is held after it."""
+    read_memory: Callable[[], float] = resident_mebibytes,
+) -> Iterator[MemoryReading]:
+    """Plays dialogues in batches and yields the memory after each batch.
+
+    Args:
+        persuader: one side.
+        user_model: the other side.
+        scenarios: used in turn.
+        dialogues: how many in all.
+        width: dialogues per batch.
+        max_turns: persuader turns per dialogue.
+        read_memory: gives the current memory in mebibytes.
+    """
     for start in range(0, dialogues, width):
-        places = range(start, min(start + width, dialogues))
+        indices = range(start, min(start + width, dialogues))
         rollout(
             persuader,
             user_model,
-            [scenarios[place % len(scenarios)] for place in places],
-            [derive_seed(0, "memory", place) for place in places],
+            [scenarios[index % len(scenarios)] for index in indices],
+            [derive_seed(0, "memory", index) for index in indices],
             max_turns=max_turns,
         )
-        yield Held(places.stop, measure())
+        yield MemoryReading(indices.stop, read_memory())
 
 
-def growth(held: Sequence[Held]) -> float:
-    """Mebibytes per 100 dialogues, by least squares over the second half of the batches."""
-    later = held[len(held) // 2 :]
+def growth_per_100_dialogues(readings: Sequence[MemoryReading]) -> float:
+    """The slope in mebibytes per 100 dialogues, by least squares over the later half of readings.
+
+    >>> growth_per_100_dialogues([MemoryReading(n, 10.0 + n) for n in (10, 20, 30, 40)])
+    100.0
+
+    Returns:
+        NaN with fewer than two readings in the later half.
+    """
+    later = readings[len(readings) // 2 :]
     if len(later) < 2:
         return float("nan")
-    slope, _ = np.polyfit([one.dialogues for one in later], [one.mebibytes for one in later], 1)
+    slope, _ = np.polyfit(
+        [reading.dialogues for reading in later], [reading.mebibytes for reading in later], 1
+    )
     return 100 * float(slope)
 
 
 def main(
-    run: Annotated[Path, typer.Option(help="The run whose models are meant.")] = Path(
+    run: Annotated[Path, typer.Option(help="Folder of the run with the models.")] = Path(
         "runs/default"
     ),
     dialogues: Annotated[int, typer.Option(min=4)] = 1000,
-    width: Annotated[int, typer.Option(min=1, help="Dialogues side by side.")] = 32,
+    width: Annotated[int, typer.Option(min=1, help="Dialogues per batch.")] = 32,
     turns: Annotated[int, typer.Option(min=2, help="Persuader turns at most.")] = 3,
-    out: Annotated[Path, typer.Option(help="Where memory.json goes.")] = Path("runs/memory"),
+    out: Annotated[Path, typer.Option(help="Folder for memory.json.")] = Path("runs/memory"),
 ) -> None:
-    """Plays many dialogues and watches the memory."""
+    """Plays many dialogues and records the memory."""
     quiet()
     keep_few_kernels()  # as `persuade` does
     keep_freed_memory()
     persuader = agent_loader(resolve_agent_spec(run, "sft"), None)()
     user_model = load_user_model(resolve_user_spec(run, "learned"))
     scenarios = [record.scenario for record in load_corpus("train")]
-    loaded, held = resident(), []
-    with bar("memory", dialogues, "dialogue") as shown:
-        for one in play(persuader, user_model, scenarios, dialogues, width, turns):
-            shown.update(one.dialogues - shown.n)
-            shown.set_postfix_str(f"{one.mebibytes:.0f} MiB", refresh=False)
-            held.append(one)
-    most = max(one.mebibytes for one in held)
+    loaded, readings = resident_mebibytes(), []
+    with bar("memory", dialogues, "dialogue") as progress:
+        for reading in measure(persuader, user_model, scenarios, dialogues, width, turns):
+            progress.update(reading.dialogues - progress.n)
+            progress.set_postfix_str(f"{reading.mebibytes:.0f} MiB", refresh=False)
+            readings.append(reading)
+    most = max(reading.mebibytes for reading in readings)
+    growth = growth_per_100_dialogues(readings)
     Console(width=100).print(
         f"models loaded: {loaded:.0f} MiB; most after a batch: {most:.0f} MiB; after the last: "
-        f"{held[-1].mebibytes:.0f} MiB\nsecond half: {growth(held):+.1f} MiB per 100 dialogues",
+        f"{readings[-1].mebibytes:.0f} MiB\nsecond half: {growth:+.1f} MiB per 100 dialogues",
         highlight=False,
     )
     out.mkdir(parents=True, exist_ok=True)
@@ -114,8 +137,8 @@ def main(
         {
             "loaded": loaded,
             "width": width,
-            "growth_per_100": growth(held),
-            "batches": [asdict(one) for one in held],
+            "growth_per_100": growth,
+            "batches": [asdict(reading) for reading in readings],
         },
     )
 

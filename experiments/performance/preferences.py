@@ -1,12 +1,12 @@
-"""How much faster preferences are simulated together than dialogue by dialogue.
+"""Benchmark of batched against sequential simulation of preferences.
 
     python -m experiments.performance.preferences --run runs/default
 
 Both contestants use the same backend on the same contexts, with the SFT persuader and the learned
-user of a run: once as `agents.preferences.simulate.simulate` does it, every candidate and path of
-every context in the same batches, and once one after the other. They begin with nothing read. Each
-draws the same number of candidates and paths; that the words differ in places (another batch width
-rounds otherwise) is why the rates are per new token.
+user of a run: `together` calls `agents.preferences.simulate.simulate`, which batches every
+candidate and path of every context, and `apart` simulates one after the other. Both start with
+empty caches and sample the same number of candidates and paths. Rates are per new token, because
+another batch width rounds differently, so some texts and their lengths differ.
 """
 
 from __future__ import annotations
@@ -52,8 +52,12 @@ from persuade_env.seeding import derive_seed, generator
 
 
 @dataclass(frozen=True)
-class Timed:
-    """What a contestant did, in how long."""
+class Timing:
+    """The time and the number of sampled tokens of one contestant.
+
+    >>> Timing("together", seconds=2.0, new_tokens=100).tokens_per_second
+    50.0
+    """
 
     name: str
     seconds: float
@@ -61,11 +65,12 @@ class Timed:
 
     @property
     def tokens_per_second(self) -> float:
+        """Sampled tokens per second."""
         return self.new_tokens / self.seconds
 
 
-class Counting:
-    """A persuader and a user model whose new tokens are counted."""
+class TokenCounter:
+    """Wraps a persuader and a user model, and adds up their token usage in `usage`."""
 
     def __init__(self, persuader: Persuader, user_model: UserModel) -> None:
         self._persuader, self._user_model = persuader, user_model
@@ -74,79 +79,83 @@ class Counting:
     def act(self, dialogues: Sequence[Dialogue], seeds: Sequence[int]) -> list[PersuaderReply]:
         """See `Persuader.act`."""
         replies = self._persuader.act(dialogues, seeds)
-        self.usage = sum((one.usage for one in replies), self.usage)
+        self.usage = sum((reply.usage for reply in replies), self.usage)
         return replies
 
     def reply(self, dialogues: Sequence[Dialogue], seeds: Sequence[int]) -> list[UserReply]:
         """See `UserModel.reply`."""
         replies = self._user_model.reply(dialogues, seeds)
-        self.usage = sum((one.usage for one in replies), self.usage)
+        self.usage = sum((reply.usage for reply in replies), self.usage)
         return replies
 
 
 def together(
-    contexts: list[PreferenceContext], pair: Counting, settings: PreferenceSettings
+    contexts: list[PreferenceContext], models: TokenCounter, settings: PreferenceSettings
 ) -> None:
-    """As this suite does it."""
-    with bar("together", None, "context") as shown:
-        simulate(contexts, pair, pair, settings=settings)
-        shown.update(len(contexts))
+    """Simulates all candidates and paths in common batches."""
+    with bar("together", None, "context") as progress:
+        simulate(contexts, models, models, settings=settings)
+        progress.update(len(contexts))
 
 
-def apart(contexts: list[PreferenceContext], pair: Counting, settings: PreferenceSettings) -> None:
-    """Every candidate, and every path of it, by itself."""
-    with bar("apart", len(contexts) * settings.n_candidates, "candidate") as shown:
+def apart(
+    contexts: list[PreferenceContext], models: TokenCounter, settings: PreferenceSettings
+) -> None:
+    """Simulates every candidate and every path by itself."""
+    with bar("apart", len(contexts) * settings.n_candidates, "candidate") as progress:
         for context in contexts:
             for index in range(settings.n_candidates):
                 seed = derive_seed(0, context.id, "candidate", index)
-                (reply,) = pair.act([persuader_view(context.dialogue)], [seed])
+                (reply,) = models.act([persuader_view(context.dialogue)], [seed])
                 for path in range(settings.n_paths):
                     if reply.turn is not None:
                         dialogue = context.dialogue.extended(reply.turn)
-                        walk = Lookahead(dialogue, derive_seed(0, context.id, "path", path))
-                        advance([walk], pair, pair, settings.depth)
-                shown.update(1)
+                        lookahead = Lookahead(dialogue, derive_seed(0, context.id, "path", path))
+                        advance([lookahead], models, models, settings.depth)
+                progress.update(1)
 
 
 def main(
-    run: Annotated[Path, typer.Option(help="The run whose models are meant.")] = Path(
+    run: Annotated[Path, typer.Option(help="Folder of the run with the models.")] = Path(
         "runs/default"
     ),
     contexts: Annotated[int, typer.Option(min=1)] = 8,
     candidates: Annotated[int, typer.Option(min=1, help="Per context.")] = 4,
     paths: Annotated[int, typer.Option(min=1, help="Per candidate.")] = 2,
     depth: Annotated[int, typer.Option(min=1, help="Persuader turns per path.")] = 2,
-    out: Annotated[Path, typer.Option(help="Where preferences.json goes.")] = Path(
+    out: Annotated[Path, typer.Option(help="Folder for preferences.json.")] = Path(
         "runs/preference-benchmark"
     ),
 ) -> None:
     """Times the simulation of preferences."""
     quiet()
-    every = preference_contexts(load_corpus("train"))
-    order = generator(0).permutation(len(every))[:contexts]
-    chosen = [every[index] for index in order]
+    all_contexts = preference_contexts(load_corpus("train"))
+    order = generator(0).permutation(len(all_contexts))[:contexts]
+    chosen = [all_contexts[index] for index in order]
     settings = PreferenceSettings(n_candidates=candidates, n_paths=paths, depth=depth)
-    found = []
-    for contest in (together, apart):
+    timings = []
+    for contestant in (together, apart):
         clear_model_caches()
-        pair = Counting(
+        models = TokenCounter(
             agent_loader(resolve_agent_spec(run, "sft"), None)(),
             load_user_model(resolve_user_spec(run, "learned")),
         )
         began = time.perf_counter()
-        contest(chosen, pair, settings)
+        contestant(chosen, models, settings)
         seconds = time.perf_counter() - began
-        found.append(Timed(contest.__name__, seconds, pair.usage.completion_tokens))
-    ratio = found[0].tokens_per_second / found[1].tokens_per_second
+        timings.append(Timing(contestant.__name__, seconds, models.usage.completion_tokens))
+    ratio = timings[0].tokens_per_second / timings[1].tokens_per_second
     console = Console(width=100)
-    for one in found:
+    for timing in timings:
         console.print(
-            f"{one.name}: {one.seconds:.0f} s, {one.new_tokens} new tokens, "
-            f"{one.tokens_per_second:.0f} per second"
+            f"{timing.name}: {timing.seconds:.0f} s, {timing.new_tokens} new tokens, "
+            f"{timing.tokens_per_second:.0f} per second"
         )
     console.print(f"together is {ratio:.2f} times as fast, per new token")
     out.mkdir(parents=True, exist_ok=True)
-    contestants = [{**asdict(one), "tokens_per_second": one.tokens_per_second} for one in found]
+    contestants = [
+        {**asdict(timing), "tokens_per_second": timing.tokens_per_second} for timing in timings
+    ]
     write_json(out / "preferences.json", {"ratio": ratio, "contestants": contestants})
 
 

@@ -1,11 +1,11 @@
-"""How fast two language models talk to each other, and how far that is from the CPU's limit.
+"""Benchmark of dialogue generation between two language models, relative to the CPU's peak.
 
     python -m experiments.performance.rollouts --dialogues 32 --turns 6
 
 Both sides are the embedded model, with the whole history in context, temperature 0.8, top-p 0.95
-and at most 48 new tokens a turn. Contestants, on the same scenarios: the loop that a user of
-transformers would write (each turn encodes the whole history again and calls `generate` on
-the batch), the same one dialogue at a time, this suite's backend, and OpenVINO GenAI where it is
+and at most 48 new tokens a turn. Contestants, on the same scenarios: a plain transformers loop
+(each turn encodes the whole history again and calls `generate` on the batch), the same one
+dialogue at a time, this suite's backend, and OpenVINO GenAI where it is
 installed (`pip install openvino-genai`; its continuous batching with prefix cache). Everything
 runs in one process; absolute numbers depend on the machine, ratios less so.
 """
@@ -37,48 +37,59 @@ from persuade_env.seeding import derive_seed
 MAX_NEW_TOKENS = 48
 TEMPERATURE, TOP_P = 0.8, 0.95
 
-Speak = Callable[[Sequence[Sequence[Message]], int], list[tuple[str, int]]]
-"""Chats and a seed in; for each what was said, and in how many tokens."""
+Generate = Callable[[Sequence[Sequence[Message]], int], list[tuple[str, int]]]
+"""Takes chats and a seed; gives for each chat the reply and its number of tokens."""
 
 
 @dataclass(frozen=True)
-class Timed:
-    """What a contestant did, in how long."""
+class Timing:
+    """The time and the number of tokens of one contestant.
+
+    >>> Timing("x", 2, new_tokens=300, all_tokens=900, persuader_seconds=1, user_seconds=2).seconds
+    3
+    """
 
     name: str
     dialogues: int
     new_tokens: int
     all_tokens: int
-    """What each side would have to read and write if it computed nothing twice."""
+    """Tokens that both sides have to process if nothing is computed twice."""
     persuader_seconds: float
     user_seconds: float
 
     @property
     def seconds(self) -> float:
+        """Time of both sides."""
         return self.persuader_seconds + self.user_seconds
 
     @property
     def dialogues_per_minute(self) -> float:
+        """Dialogues per minute."""
         return 60 * self.dialogues / self.seconds
 
     @property
     def tokens_per_second(self) -> float:
+        """Sampled tokens per second."""
         return self.new_tokens / self.seconds
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What the machine can do at most, as measured."""
+    """The measured peak performance of the machine.
+
+    >>> Machine(gemm_flops=1e12, bandwidth=2e10).bandwidth
+    20000000000.0
+    """
 
     gemm_flops: float
-    """Of a large matrix product in the format that models generate in, per second; a multiply-add
-    counts twice."""
+    """Operations per second in a large matrix product, in the format of generation; a multiply-add
+    counts as two."""
     bandwidth: float
     """Bytes read per second."""
 
 
 def measure_machine() -> Machine:
-    """Best of five, so that what else runs on the machine counts least."""
+    """Measures the machine's peak, as the best of five runs, to which other load matters least."""
     size, megabytes = 2048, 512
     dtype = generation_dtype()
     left = torch.randn(size, size, dtype=dtype)
@@ -90,48 +101,62 @@ def measure_machine() -> Machine:
     )
 
 
-def _best(work: Callable[[], Any]) -> float:
-    work()
+def _best(function: Callable[[], Any]) -> float:
+    function()
     times = []
     for _ in range(5):
         began = time.perf_counter()
-        work()
+        function()
         times.append(time.perf_counter() - began)
     return min(times)
 
 
 def converse(
-    name: str, openings: Sequence[tuple[str, str]], turns: int, speak: Speak, tokenizer: Any
-) -> Timed:
-    """Lets persuader and user talk; each sees the other's words as a chat's user messages."""
+    name: str,
+    system_prompts: Sequence[tuple[str, str]],
+    turns: int,
+    generate: Generate,
+    tokenizer: Any,
+) -> Timing:
+    """Times dialogues in which each side gets the other's replies as user messages of a chat.
+
+    Args:
+        name: of the contestant.
+        system_prompts: of the persuader and of the user, for each dialogue.
+        turns: pairs of turns per dialogue.
+        generate: writes the replies of a batch of chats.
+        tokenizer: counts the tokens.
+    """
     persuaders: list[list[Message]] = [
-        [{"role": "system", "content": one}, {"role": "user", "content": "(You speak first.)"}]
-        for one, _ in openings
+        [{"role": "system", "content": prompt}, {"role": "user", "content": "(You speak first.)"}]
+        for prompt, _ in system_prompts
     ]
-    users: list[list[Message]] = [[{"role": "system", "content": one}] for _, one in openings]
+    users: list[list[Message]] = [
+        [{"role": "system", "content": prompt}] for _, prompt in system_prompts
+    ]
     seconds = [0.0, 0.0]
     new_tokens = 0
-    with bar(name, turns, "turn") as shown:
+    with bar(name, turns, "turn") as progress:
         for turn in range(turns):
-            for side, (speakers, hearers) in enumerate(((persuaders, users), (users, persuaders))):
+            for side, (speakers, others) in enumerate(((persuaders, users), (users, persuaders))):
                 began = time.perf_counter()
-                said = speak(speakers, derive_seed(turn, side) % 2**31)
+                replies = generate(speakers, derive_seed(turn, side) % 2**31)
                 seconds[side] += time.perf_counter() - began
-                for speaker, hearer, (words, count) in zip(speakers, hearers, said, strict=True):
-                    speaker.append({"role": "assistant", "content": words})
-                    hearer.append({"role": "user", "content": words})
+                for speaker, other, (reply, count) in zip(speakers, others, replies, strict=True):
+                    speaker.append({"role": "assistant", "content": reply})
+                    other.append({"role": "user", "content": reply})
                     new_tokens += count
-            shown.update(1)
-    whole = sum(
+            progress.update(1)
+    all_tokens = sum(
         len(encode_chat(tokenizer, chat, reply_follows=False)) for chat in (*persuaders, *users)
     )
-    return Timed(name, len(openings), new_tokens, whole, *seconds)
+    return Timing(name, len(system_prompts), new_tokens, all_tokens, *seconds)
 
 
-def plain_transformers(model: Any, tokenizer: Any) -> Speak:
-    """What the documentation of transformers shows."""
+def plain_transformers(model: Any, tokenizer: Any) -> Generate:
+    """Batched `model.generate` on the whole chats, as in the documentation of transformers."""
 
-    def speak(chats: Sequence[Sequence[Message]], seed: int) -> list[tuple[str, int]]:
+    def generate(chats: Sequence[Sequence[Message]], seed: int) -> list[tuple[str, int]]:
         torch.manual_seed(seed)
         inputs = tokenizer.apply_chat_template(
             [list(chat) for chat in chats],
@@ -151,23 +176,23 @@ def plain_transformers(model: Any, tokenizer: Any) -> Speak:
                 pad_token_id=tokenizer.pad_token_id,
             )
         new = output[:, inputs["input_ids"].shape[1] :]
-        words = tokenizer.batch_decode(new, skip_special_tokens=True)
-        # Padding after the end is no token that anybody wrote; the end itself is.
+        texts = tokenizer.batch_decode(new, skip_special_tokens=True)
+        # The end token counts as sampled, the padding after it does not.
         counts = (new != tokenizer.pad_token_id).sum(dim=1).tolist()
-        return [(text.strip(), int(count)) for text, count in zip(words, counts, strict=True)]
+        return [(text.strip(), int(count)) for text, count in zip(texts, counts, strict=True)]
 
-    return speak
-
-
-def one_at_a_time(speak: Speak) -> Speak:
-    """The same, a dialogue after the other."""
-    return lambda chats, seed: [speak([chat], seed)[0] for chat in chats]
+    return generate
 
 
-def ours(chat: TransformersChat) -> Speak:
+def one_at_a_time(generate: Generate) -> Generate:
+    """The same with a batch size of 1."""
+    return lambda chats, seed: [generate([chat], seed)[0] for chat in chats]
+
+
+def suite_backend(chat: TransformersChat) -> Generate:
     """This suite's backend."""
 
-    def speak(chats: Sequence[Sequence[Message]], seed: int) -> list[tuple[str, int]]:
+    def generate(chats: Sequence[Sequence[Message]], seed: int) -> list[tuple[str, int]]:
         completions = chat.generate(
             chats,
             [derive_seed(seed, index) for index in range(len(chats))],
@@ -175,16 +200,16 @@ def ours(chat: TransformersChat) -> Speak:
             temperature=TEMPERATURE,
             top_p=TOP_P,
         )
-        return [(one.text, one.completion_tokens) for one in completions]
+        return [(completion.text, completion.completion_tokens) for completion in completions]
 
-    return speak
+    return generate
 
 
-def openvino(tokenizer: Any) -> Speak:
-    """OpenVINO GenAI on the same weights, in bf16.
+def openvino(tokenizer: Any) -> Generate:
+    """OpenVINO GenAI on the same weights, in bf16, as a baseline.
 
-    Its prefix cache keeps what it decoded, so a dialogue that is resumed differs in the last
-    bits from one that was not interrupted: a yardstick, and no backend of this suite.
+    It is no backend of this suite, because its prefix cache contains keys and values from decoding,
+    so a resumed dialogue differs in the last bits from an uninterrupted one.
     """
     import openvino_genai
 
@@ -200,47 +225,47 @@ def openvino(tokenizer: Any) -> Speak:
     config.temperature, config.top_p = TEMPERATURE, TOP_P
     config.apply_chat_template = False
 
-    def speak(chats: Sequence[Sequence[Message]], seed: int) -> list[tuple[str, int]]:
+    def generate(chats: Sequence[Sequence[Message]], seed: int) -> list[tuple[str, int]]:
         config.rng_seed = seed
         prompts = [
             tokenizer.apply_chat_template(list(chat), tokenize=False, add_generation_prompt=True)
             for chat in chats
         ]
         texts = pipeline.generate(prompts, config).texts
-        # It tells no token counts of a batch; the end token is one more.
-        counts = (len(tokenizer(one, add_special_tokens=False)["input_ids"]) + 1 for one in texts)
-        return [(one.strip(), count) for one, count in zip(texts, counts, strict=True)]
+        # It reports no token counts for a batch; the end token counts as one.
+        counts = (len(tokenizer(text, add_special_tokens=False)["input_ids"]) + 1 for text in texts)
+        return [(text.strip(), count) for text, count in zip(texts, counts, strict=True)]
 
-    return speak
+    return generate
 
 
-def share_of_limit(timed: Timed, machine: Machine, parameters: int) -> float:
-    """Least time for these tokens, over the time they took.
+def share_of_limit(timing: Timing, machine: Machine, parameters: int) -> float:
+    """The minimal compute time for these tokens, divided by the measured time.
 
-    Each token costs two operations a parameter, once. (Reading the weights for a decode step
-    costs less than that from a batch of a dozen on.)
+    Each token takes two operations per parameter. (The time to read the weights in a decoding step
+    is less than that for batches of a dozen or more.)
     """
-    return 2 * parameters * timed.all_tokens / machine.gemm_flops / timed.seconds
+    return 2 * parameters * timing.all_tokens / machine.gemm_flops / timing.seconds
 
 
 def main(
     dialogues: Annotated[int, typer.Option(min=1)] = 32,
     turns: Annotated[int, typer.Option(min=1, help="Turn pairs per dialogue.")] = 6,
     alone: Annotated[int, typer.Option(min=0, help="Dialogues of the one-at-a-time loop.")] = 4,
-    out: Annotated[Path, typer.Option(help="Where rollouts.json goes.")] = Path("runs/rollouts"),
+    out: Annotated[Path, typer.Option(help="Folder for rollouts.json.")] = Path("runs/rollouts"),
 ) -> None:
-    """Times the contestants and prints them beside the machine's limit."""
+    """Times the contestants and relates them to the machine's peak."""
     import transformers
 
     transformers.logging.set_verbosity_error()
     tokenizer = load_tokenizer()
     records = load_corpus()
-    openings = []
+    system_prompts = []
     for index in range(dialogues):
         record = records[index % len(records)]
         about = f"{record.background} {record.persuader} wants to {record.goal}."
         facts = " ".join(record.facts)
-        openings.append(
+        system_prompts.append(
             (
                 f"You are {record.persuader}. {about} Facts: {facts} Speak briefly.",
                 f"You are {record.persuadee}. {about} Answer briefly.",
@@ -250,17 +275,18 @@ def main(
     model = load_model().eval()
     parameters = model.num_parameters()
     plain = plain_transformers(model, tokenizer)
-    found = [converse("transformers", openings, turns, plain, tokenizer)]
+    timings = [converse("transformers", system_prompts, turns, plain, tokenizer)]
     if alone:
         single = one_at_a_time(plain)
-        found.append(converse("one at a time", openings[:alone], turns, single, tokenizer))
-    # One model plays both sides, so it keeps twice the prompts.
+        timings.append(converse("one at a time", system_prompts[:alone], turns, single, tokenizer))
+    # One model plays both sides, so it caches twice the prompts.
     chat = TransformersChat(
         load_model(), tokenizer, max_batch=dialogues, max_prefix_bytes=2 * 2**30
     )
-    found.append(converse("this suite", openings, turns, ours(chat), tokenizer))
+    timings.append(converse("this suite", system_prompts, turns, suite_backend(chat), tokenizer))
     if importlib.util.find_spec("openvino_genai"):
-        found.append(converse("OpenVINO GenAI", openings, turns, openvino(tokenizer), tokenizer))
+        generate = openvino(tokenizer)
+        timings.append(converse("OpenVINO GenAI", system_prompts, turns, generate, tokenizer))
     table = Table(
         title=f"{generation_dtype()} GEMM {machine.gemm_flops / 1e12:.2f} Tflop/s, "
         f"memory {machine.bandwidth / 1e9:.0f} GB/s, {parameters / 1e6:.0f}M parameters",
@@ -269,14 +295,14 @@ def main(
     headings = ("contestant", "new tokens/s", "dialogues/min", "ratio", "user's share", "of limit")
     for heading in headings:
         table.add_column(heading, justify="left" if heading == "contestant" else "right")
-    for one in found:
+    for timing in timings:
         table.add_row(
-            one.name,
-            f"{one.tokens_per_second:.0f}",
-            f"{one.dialogues_per_minute:.1f}",
-            f"{one.dialogues_per_minute / found[0].dialogues_per_minute:.2f}",
-            f"{one.user_seconds / one.seconds:.2f}",
-            f"{share_of_limit(one, machine, parameters):.3f}",
+            timing.name,
+            f"{timing.tokens_per_second:.0f}",
+            f"{timing.dialogues_per_minute:.1f}",
+            f"{timing.dialogues_per_minute / timings[0].dialogues_per_minute:.2f}",
+            f"{timing.user_seconds / timing.seconds:.2f}",
+            f"{share_of_limit(timing, machine, parameters):.3f}",
         )
     out.mkdir(parents=True, exist_ok=True)
     write_json(
@@ -285,8 +311,8 @@ def main(
             "machine": asdict(machine),
             "turns": turns,
             "contestants": [
-                {**asdict(one), "of_limit": share_of_limit(one, machine, parameters)}
-                for one in found
+                {**asdict(timing), "of_limit": share_of_limit(timing, machine, parameters)}
+                for timing in timings
             ],
         },
     )

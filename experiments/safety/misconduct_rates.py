@@ -1,9 +1,9 @@
-"""The conduct audit: how often persuaders misbehave, and how often the detector is right.
+"""Precision and recall of the misconduct detector on labelled turns, and rates of misconduct.
 
-The labelled turns are in three parts. `develop` and `test` were labelled before the rules were
-written, by the same author, who then had read both; rules were tuned on `develop` only. `after` was
-drawn and labelled once the rules were done, before they were run on it. Scenarios don't cross
-parts.
+The labelled turns have three parts without a common scenario. `develop` and `test` were labelled
+before the rules were written, by the author of the rules, who therefore knew both; the rules were
+tuned on `develop` only. `after` was sampled and labelled when the rules were complete, before they
+were applied to it.
 """
 
 from __future__ import annotations
@@ -30,18 +30,22 @@ from persuade_env.seeding import derive_seed, generator
 PARTS = ("develop", "test", "after")
 ANY = "any"
 RATE_NAMES = (*(kind.value for kind in Misconduct), ANY)
-"""Columns of the audit: each kind, and any of them."""
+"""Columns of the tables: each kind, and any of them."""
 
 
 @dataclass(frozen=True)
 class LabelledTurn:
-    """A persuader turn in its context, and what a person says of its conduct."""
+    """A persuader turn in its context, with its kinds of misconduct as labelled by a person.
+
+    >>> labelled_turns("test")[0].part
+    'test'
+    """
 
     id: str
     part: str
     source: str
-    """`corpus`: drawn from the corpus by chance; `written`: for this file, to show a kind or
-    something that resembles it."""
+    """`corpus`: sampled from the corpus; `written`: written for this file, as an example of a kind
+    or of something that resembles it."""
     dialogue: Dialogue
     """Ends with the turn."""
     kinds: frozenset[Misconduct]
@@ -49,11 +53,13 @@ class LabelledTurn:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """How the detector does on one kind."""
+    """The detector's accuracy on one kind of misconduct."""
 
     name: str
     labelled: int
-    found: int
+    """Turns with this label."""
+    detected: int
+    """Turns in which the detector finds this kind."""
     precision: Estimate
     recall: Estimate
     f1: Estimate
@@ -61,7 +67,7 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Rates:
-    """Shares of persuader turns with each kind of misconduct."""
+    """The shares of persuader turns with each kind of misconduct."""
 
     agent: str
     user_model: str
@@ -78,20 +84,20 @@ def _all_turns() -> tuple[LabelledTurn, ...]:
     )
     return tuple(
         LabelledTurn(
-            one["id"],
-            one["part"],
-            one["source"],
-            Dialogue.model_validate(one["dialogue"]),
-            frozenset(map(Misconduct, one["kinds"])),
+            row["id"],
+            row["part"],
+            row["source"],
+            Dialogue.model_validate(row["dialogue"]),
+            frozenset(map(Misconduct, row["kinds"])),
         )
-        for one in map(json.loads, text.splitlines())
+        for row in map(json.loads, text.splitlines())
     )
 
 
 def labelled_turns(part: str | None = None, source: str | None = None) -> list[LabelledTurn]:
-    """The labelled turns that ship, all or those of one part or source."""
+    """The shipped labelled turns, all or those of one part or source."""
     return [
-        one for one in _all_turns() if part in (None, one.part) and source in (None, one.source)
+        turn for turn in _all_turns() if part in (None, turn.part) and source in (None, turn.source)
     ]
 
 
@@ -100,32 +106,40 @@ def accuracy(
     detector: Callable[[Dialogue], frozenset[Misconduct]] = detect_misconduct,
     seed: int = 0,
 ) -> list[Accuracy]:
-    """Precision, recall and F1 of a detector for each kind, and for `any`, with intervals."""
-    found = [detector(one.dialogue) for one in turns]
-    clusters = [one.dialogue.scenario.id for one in turns]
+    """Precision, recall and F1 of a detector for each kind, and for `any`.
+
+    Args:
+        turns: with labels.
+        detector: gives the kinds in the last persuader turn of a dialogue.
+        seed: of the bootstrap intervals, which are clustered by scenario.
+    """
+    predictions = [detector(turn.dialogue) for turn in turns]
+    clusters = [turn.dialogue.scenario.id for turn in turns]
     rows = []
     for name in RATE_NAMES:
-        truth = np.array([_has(one.kinds, name) for one in turns])
-        seen = np.array([_has(kinds, name) for kinds in found])
+        truth = np.array([_has(turn.kinds, name) for turn in turns])
+        predicted = np.array([_has(kinds, name) for kinds in predictions])
 
         def estimate(
             measure: str,
-            top: np.ndarray,
-            bottom: np.ndarray,
+            numerator: np.ndarray,
+            denominator: np.ndarray,
             name: str = name,
         ) -> Estimate:
             rng = generator(derive_seed(seed, name, measure))
-            return clustered_statistic(lambda rows: _ratio(top[rows], bottom[rows]), clusters, rng)
+            return clustered_statistic(
+                lambda rows: _ratio(numerator[rows], denominator[rows]), clusters, rng
+            )
 
-        both = truth & seen
+        hits = truth & predicted
         rows.append(
             Accuracy(
                 name,
                 int(truth.sum()),
-                int(seen.sum()),
-                estimate("precision", both, seen),
-                estimate("recall", both, truth),
-                estimate("f1", 2 * both, truth.astype(int) + seen),
+                int(predicted.sum()),
+                estimate("precision", hits, predicted),
+                estimate("recall", hits, truth),
+                estimate("f1", 2 * hits, truth.astype(int) + predicted),
             )
         )
     return rows
@@ -135,12 +149,19 @@ def _has(kinds: frozenset[Misconduct], name: str) -> bool:
     return bool(kinds) if name == ANY else name in kinds
 
 
-def _ratio(top: np.ndarray, bottom: np.ndarray) -> float:
-    return float(top.sum() / bottom.sum()) if bottom.sum() else math.nan
+def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> float:
+    return float(numerator.sum() / denominator.sum()) if denominator.sum() else math.nan
 
 
 def rates(dialogues: Sequence[Dialogue], agent: str, user_model: str = "", seed: int = 0) -> Rates:
-    """How often the persuader of these dialogues shows each kind, by turn."""
+    """The share of persuader turns of these dialogues with each kind of misconduct.
+
+    Args:
+        dialogues: of one persuader.
+        agent: its name.
+        user_model: the name of the other side.
+        seed: of the bootstrap intervals, which are clustered by scenario.
+    """
     turns = [
         (kinds, dialogue.scenario.id)
         for dialogue in dialogues
@@ -164,16 +185,16 @@ def rates(dialogues: Sequence[Dialogue], agent: str, user_model: str = "", seed:
 
 
 def benchmark_rates(folder: Path, seed: int = 0) -> list[Rates]:
-    """The rates of every agent against every user model of a benchmark folder.
+    """The rates of every agent with every user model of a benchmark folder.
 
-    Invalid dialogues are left out. Empty where there is no benchmark.
+    Invalid dialogues are left out. The list is empty if the folder contains no benchmark.
     """
     from experiments.benchmark.dialogues import load_episodes
 
     pairs = [(row["agent"], row["user_model"]) for row in read_json(folder / "results.json") or []]
     return [
         rates(
-            [one.dialogue for one in load_episodes(folder, agent, user) if one.valid],
+            [episode.dialogue for episode in load_episodes(folder, agent, user) if episode.valid],
             agent,
             user,
             seed,
@@ -183,34 +204,37 @@ def benchmark_rates(folder: Path, seed: int = 0) -> list[Rates]:
 
 
 def recorded_rates(records: Sequence[ScenarioRecord], seed: int = 0) -> list[Rates]:
-    """The rates of recorded persuaders, by the quality that their dialogues are marked with."""
+    """The rates of recorded persuaders, by the quality label of their dialogues."""
     by_quality: dict[str, list[Dialogue]] = {}
     for record in records:
-        for one in record.dialogues:
-            by_quality.setdefault(one.quality or "unmarked", []).append(record.dialogue(one))
-    return [rates(some, quality, "recorded", seed) for quality, some in by_quality.items()]
+        for recorded in record.dialogues:
+            quality = recorded.quality or "unmarked"
+            by_quality.setdefault(quality, []).append(record.dialogue(recorded))
+    return [
+        rates(dialogues, quality, "recorded", seed) for quality, dialogues in by_quality.items()
+    ]
 
 
 def accuracy_table(rows: Sequence[Accuracy], title: str) -> Table:
-    """The detector's accuracy for a terminal."""
-    table = _table(title, ["kind", "labelled", "found", "precision", "recall", "F1"], 1)
+    """The detector's accuracy as a table for the terminal."""
+    table = _table(title, ["kind", "labelled", "detected", "precision", "recall", "F1"], 1)
     for row in rows:
-        cells: list[Any] = [row.labelled, row.found, row.precision, row.recall, row.f1]
+        cells: list[Any] = [row.labelled, row.detected, row.precision, row.recall, row.f1]
         table.add_row(row.name, *map(_cell, cells))
     return table
 
 
 def rates_table(rows: Sequence[Rates], title: str) -> Table:
-    """Rates for a terminal."""
+    """The rates as a table for the terminal."""
     kinds = [name.replace("-", "\n") for name in RATE_NAMES]
     table = _table(title, ["user model", "agent", "turns", *kinds], 2)
     for row in rows:
-        shown = [_cell(row.rates[name], narrow=True) for name in RATE_NAMES]
-        table.add_row(escape(row.user_model), escape(row.agent), str(row.turns), *shown)
+        cells = [_cell(row.rates[name], narrow=True) for name in RATE_NAMES]
+        table.add_row(escape(row.user_model), escape(row.agent), str(row.turns), *cells)
     return table
 
 
-def _table(title: str, headings: Sequence[str], left: int) -> Table:
+def _table(title: str, headings: Sequence[str], n_left: int) -> Table:
     table = Table(
         title=escape(title),
         title_justify="left",
@@ -219,7 +243,7 @@ def _table(title: str, headings: Sequence[str], left: int) -> Table:
     )
     for number, heading in enumerate(headings):
         table.add_column(
-            escape(heading), justify="left" if number < left else "right", no_wrap=True
+            escape(heading), justify="left" if number < n_left else "right", no_wrap=True
         )
     return table
 

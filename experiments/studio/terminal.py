@@ -1,4 +1,4 @@
-"""A person plays one side in the terminal."""
+"""Interactive dialogues in the terminal, in which a person plays either side."""
 
 from __future__ import annotations
 
@@ -25,18 +25,26 @@ _DECISIONS = {"c": Decision.CONTINUE, "a": Decision.ACCEPT, "r": Decision.REFUSE
 def play_persuader(
     console: Console, user_model: str, scenario: str | None, max_turns: int, seed: int | None
 ) -> None:
-    """The person persuades; the user model answers, its attitude shown."""
+    """Lets the person persuade a user model, and prints its replies with attitude and tone.
+
+    Args:
+        console: for input and output.
+        user_model: its spec.
+        scenario: its id; a random one by default.
+        max_turns: persuader turns.
+        seed: of the episode; a random one by default.
+    """
     core = EnvCore.make(user_model, load_corpus(), None, max_turns)
     episode = _draw(core, scenario, seed)
     console.print(escape(describe_scenario(episode.scenario)), highlight=False)
     name = episode.scenario.persuader
     while not episode.done:
         try:
-            said = console.input(f"\n[bold]{escape(name)}[/bold] (you): ")
+            text = console.input(f"\n[bold]{escape(name)}[/bold] (you): ")
         except EOFError:
             break
         (episode,) = step(
-            [episode], [core.hear(said)], core.user_model, core.reward, core.max_turns
+            [episode], [core.hear(text)], core.user_model, core.reward, core.max_turns
         )
         if episode.valid:
             answer = episode.dialogue.persuadee_turns[-1]
@@ -50,7 +58,7 @@ def play_persuader(
 
 
 class _Person:
-    """A user model that is the person at the keyboard."""
+    """A user model that asks the person at the keyboard for replies."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -59,13 +67,12 @@ class _Person:
         return [UserReply(turn=self._ask(dialogue)) for dialogue in dialogues]
 
     def _ask(self, dialogue: Dialogue) -> PersuadeeTurn:
-        said = dialogue.persuader_turns[-1].response
-        self.console.print(
-            f"\n[bold]{escape(dialogue.scenario.persuader)}[/bold]: {escape(said)}", highlight=False
-        )
-        words = ""
-        while not words:
-            words = one_line(Prompt.ask("You", console=self.console))
+        heading = f"[bold]{escape(dialogue.scenario.persuader)}[/bold]"
+        response = dialogue.persuader_turns[-1].response
+        self.console.print(f"\n{heading}: {escape(response)}", highlight=False)
+        reply = ""
+        while not reply:
+            reply = one_line(Prompt.ask("You", console=self.console))
         attitude = 0.0
         while not MIN_ATTITUDE <= attitude <= MAX_ATTITUDE:
             attitude = FloatPrompt.ask("Your agreement, 1 to 7", console=self.console)
@@ -75,25 +82,33 @@ class _Person:
             default="c",
             console=self.console,
         )
-        return PersuadeeTurn(attitude=attitude, response=words, decision=_DECISIONS[decision])
+        return PersuadeeTurn(attitude=attitude, response=reply, decision=_DECISIONS[decision])
 
 
 def play_persuadee(
     console: Console, agent: str, scenario: str | None, max_turns: int, seed: int | None
 ) -> None:
-    """The agent persuades the person, who sees the persona that is to be played."""
+    """Lets an agent persuade the person, who is shown the persona to play.
+
+    Args:
+        console: for input and output.
+        agent: its spec.
+        scenario: its id; a random one by default.
+        max_turns: persuader turns.
+        seed: of the episode; a random one by default.
+    """
     persuader = load_agent(agent)
     core = EnvCore.make(_Person(console), load_corpus(), None, max_turns)
     episode = _draw(core, scenario, seed)
-    shown = episode.scenario
-    console.print(f"You are {escape(shown.persuadee)}. {escape(shown.background)}")
-    if shown.persona:
-        console.print(f"You are {escape(', '.join(shown.persona.traits))}. What worries you:")
-        for concern in shown.persona.concerns:
+    drawn = episode.scenario
+    console.print(f"You are {escape(drawn.persuadee)}. {escape(drawn.background)}")
+    if drawn.persona:
+        console.print(f"You are {escape(', '.join(drawn.persona.traits))}. What worries you:")
+        for concern in drawn.persona.concerns:
             console.print(f"- {escape(concern.text)}", highlight=False)
     try:
         (episode,) = rollout(
-            persuader, core.user_model, [shown], [episode.seed], max_turns=max_turns
+            persuader, core.user_model, [drawn], [episode.seed], max_turns=max_turns
         )
     except EOFError:
         return

@@ -8,7 +8,7 @@ import torch
 from agents.persuaders.prompted import PromptedPersuader
 from agents.persuaders.prompts import spoken_messages
 from agents.training.config import GRPOSettings
-from agents.training.grpo import make_trainer, rollout_group, trajectory
+from agents.training.grpo import build_trajectory, make_trainer, rollout_group
 from persuade_env.errors import UserModelError
 from persuade_env.llm.backends.transformers import TransformersChat
 from persuade_env.protocols import UserReply
@@ -82,7 +82,7 @@ def test_a_prompt_that_does_not_go_on_from_what_was_sampled_ends_the_trajectory(
     class Ended:
         valid, episode_return = True, 0.5
 
-    cut = trajectory(Ended(), [one, two])
+    cut = build_trajectory(Ended(), [one, two])
     assert cut.turns == 1
     assert cut.completion_ids == list(one.token_ids)
     assert cut.reward == 0.5
@@ -111,7 +111,7 @@ def test_it_trains_for_real_steps(tokenizer, tmp_path, user_model):
         WORLD,
         tmp_path,
         replace(SETTINGS),
-        speak=speak,
+        make_persuader=speak,
         render=spoken_messages,
     )
     trainer.train()

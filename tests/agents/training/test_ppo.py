@@ -62,7 +62,7 @@ def speak(settings):
 
 def trainer(tokenizer, settings=SETTINGS, **arguments):
     arguments = {"user_model": LikesTea(), "scenarios": WORLD, **arguments}
-    return PPO(policy(), tokenizer, settings=settings, speak=speak(settings), **arguments)
+    return PPO(policy(), tokenizer, settings=settings, make_persuader=speak(settings), **arguments)
 
 
 def test_gae_is_the_brute_force_sum():
@@ -155,7 +155,7 @@ def test_a_merged_copy_samples_as_the_policy_with_its_adapters_is_scored(tokeniz
     adapters = LoraConfig(r=4, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM")
     adapted = get_peft_model(tiny().to(dtype), adapters)
     policy = Policy(adapted, SETTINGS.temperature)
-    ppo = PPO(policy, tokenizer, LikesTea(), WORLD, SETTINGS, speak=speak(SETTINGS))
+    ppo = PPO(policy, tokenizer, LikesTea(), WORLD, SETTINGS, make_persuader=speak(SETTINGS))
     with torch.no_grad():  # as if some updates had gone by
         for name, parameter in adapted.named_parameters():
             if "lora_B" in name:

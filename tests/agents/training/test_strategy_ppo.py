@@ -97,10 +97,10 @@ def test_the_same_seed_gives_the_same_policy_and_training_changes_it():
 @pytest.mark.slow
 def test_it_learns_to_answer_what_was_said():
     """On scenarios that it has not seen it earns clearly more than drawing strategies at random."""
-    from experiments.benchmark.strategies import make_env, play, random_policy, train
+    from experiments.benchmark.strategies import evaluate, make_env, random_policy, train
 
     env = make_env("validation", "concerns")
     policy = train("per-strategy-ppo", "concerns", 12_000, 0)
-    learned = [one.episode_return for one in play(env, [policy], 1, seed=0)]
-    chance = [one.episode_return for one in play(env, [random_policy(0)], 1, seed=0)]
+    learned = [one.episode_return for one in evaluate(env, [policy], 1, seed=0)]
+    chance = [one.episode_return for one in evaluate(env, [random_policy(0)], 1, seed=0)]
     assert sum(learned) / len(learned) > sum(chance) / len(chance) + 0.1

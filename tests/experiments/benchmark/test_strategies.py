@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments.benchmark.strategies import LEARNERS, Played, benchmark, score, table
+from experiments.benchmark.strategies import LEARNERS, EpisodeResult, benchmark, score, table
 
 
 def test_every_learner_runs_and_is_scored():
@@ -33,7 +33,7 @@ def test_on_policy_learners_take_the_environment_as_it_is(name):
 
 def test_a_share_is_measured_from_random_to_the_oracle():
     def played(value):
-        return [Played(name, 0, value, False, 3) for name in ("a", "b", "c")]
+        return [EpisodeResult(name, 0, value, False, 3) for name in ("a", "b", "c")]
 
     half = score("half", played(0.5), played(-1.0), played(2.0))
     assert half.share.value == pytest.approx(0.5)

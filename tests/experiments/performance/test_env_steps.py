@@ -1,6 +1,13 @@
 from itertools import islice
 
-from experiments.performance.env_steps import Paced, embedding, gymnasiums, new_texts, ours, single
+from experiments.performance.env_steps import (
+    StepTiming,
+    new_texts,
+    time_embedding,
+    time_single_env,
+    time_sync_vector_env,
+    time_vector_env,
+)
 
 
 def test_every_action_is_a_text_of_its_own():
@@ -9,7 +16,12 @@ def test_every_action_is_a_text_of_its_own():
 
 
 def test_contestants_are_timed_at_the_width_they_name():
-    found = [single(3), embedding(2, 3), gymnasiums(2, 3), ours(2, 3)]
+    found = [
+        time_single_env(3),
+        time_embedding(2, 3),
+        time_sync_vector_env(2, 3),
+        time_vector_env(2, 3),
+    ]
     assert [one.width for one in found] == [1, 2, 2, 2]
     assert all(one.milliseconds > 0 for one in found)
-    assert Paced("x", 32, 1, 4.0).turns_per_second == 8000
+    assert StepTiming("x", 32, 1, 4.0).turns_per_second == 8000

@@ -5,7 +5,12 @@ import sys
 import pytest
 
 from agents.persuaders.scripted import CONTROLS
-from experiments.performance.memory import Held, growth, play, resident
+from experiments.performance.memory import (
+    MemoryReading,
+    growth_per_100_dialogues,
+    measure,
+    resident_mebibytes,
+)
 from persuade_env.scenarios import load_corpus
 from user_models.rule_based import ConcernsUser
 
@@ -14,22 +19,22 @@ def test_every_dialogue_is_played_and_what_is_held_is_read_after_each_batch():
     scenarios = [record.scenario for record in load_corpus("train")[:3]]
     readings = iter([5.0, 7.0, 7.5])
     held = list(
-        play(CONTROLS["naive"](), ConcernsUser(), scenarios, 10, 4, 2, lambda: next(readings))
+        measure(CONTROLS["naive"](), ConcernsUser(), scenarios, 10, 4, 2, lambda: next(readings))
     )
-    assert held == [Held(4, 5.0), Held(8, 7.0), Held(10, 7.5)]
+    assert held == [MemoryReading(4, 5.0), MemoryReading(8, 7.0), MemoryReading(10, 7.5)]
 
 
 def test_a_leak_is_seen_and_a_full_cache_is_none():
-    filling = [Held(n, min(100.0 + n, 500.0)) for n in range(50, 1001, 50)]
-    leaking = [Held(n, 100.0 + 0.2 * n) for n in range(50, 1001, 50)]
-    assert growth(filling) == pytest.approx(0.0, abs=1e-6)
-    assert growth(leaking) == pytest.approx(20.0)
+    filling = [MemoryReading(n, min(100.0 + n, 500.0)) for n in range(50, 1001, 50)]
+    leaking = [MemoryReading(n, 100.0 + 0.2 * n) for n in range(50, 1001, 50)]
+    assert growth_per_100_dialogues(filling) == pytest.approx(0.0, abs=1e-6)
+    assert growth_per_100_dialogues(leaking) == pytest.approx(20.0)
 
 
 def test_what_is_held_counts_what_is_allocated():
-    before = resident()
+    before = resident_mebibytes()
     block = bytearray(64 * 2**20)
-    assert resident() - before > 48
+    assert resident_mebibytes() - before > 48
     del block
 
 

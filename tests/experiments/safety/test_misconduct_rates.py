@@ -42,7 +42,7 @@ def test_a_perfect_and_a_blind_detector():
     truth = {one.dialogue: one.kinds for one in turns}
     for row in accuracy(turns, lambda dialogue: truth[dialogue]):
         assert row.precision.value == row.recall.value == row.f1.value == 1
-        assert row.labelled == row.found
+        assert row.labelled == row.detected
     for row in accuracy(turns, lambda _: frozenset()):
         assert math.isnan(row.precision.value)
         assert row.recall.value == 0
