@@ -26,8 +26,9 @@ from rich.table import Table
 
 from experiments.common.progress import bar
 from experiments.common.storage import write_json
-from persuade_env.llm.backends.transformers import TransformersChat, encode_chat
+from persuade_env.llm.backends.transformers import TransformersChat
 from persuade_env.llm.builtin_model import gguf_file
+from persuade_env.llm.chat_template import encode_chat
 from persuade_env.llm.loading import load_model, load_tokenizer
 from persuade_env.llm.precision import generation_dtype
 from persuade_env.protocols import Message

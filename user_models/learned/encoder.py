@@ -91,7 +91,7 @@ class TurnEncoder:
     """
 
     def __init__(self, model: Any, tokenizer: Any, *, max_prefix_bytes: int | None = None) -> None:
-        from persuade_env.llm.backends.transformers import generation_prompt_ids
+        from persuade_env.llm.chat_template import generation_prompt_ids
         from persuade_env.llm.generation.cpu_llama import Llama
         from persuade_env.llm.generation.prefix_cache import PrefixCache
 

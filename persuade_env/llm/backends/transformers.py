@@ -19,6 +19,7 @@ from transformers import (
 )
 
 from persuade_env.llm.builtin_model import EMBEDDED
+from persuade_env.llm.chat_template import encode_chat, generation_prompt_ids
 from persuade_env.llm.checkpoint import Role, adapter_paths, read_checkpoint
 from persuade_env.llm.generation.cpu_llama import Llama
 from persuade_env.llm.generation.decoding import (
@@ -29,7 +30,6 @@ from persuade_env.llm.generation.decoding import (
 )
 from persuade_env.llm.generation.prefix_cache import PrefixCache
 from persuade_env.llm.loading import load_merged, load_tokenizer
-from persuade_env.llm.sanitize import sanitize
 from persuade_env.protocols import Completion, Message, StopReason
 from persuade_env.seeding import generator
 
@@ -53,30 +53,6 @@ Constraint = Callable[[tuple[int, ...]], Choice | None]
 """Maps the reply's token ids so far to the allowed next ones, or None for any token."""
 
 _COMPACT_BELOW = 0.7  # finished rows leave the batch once fewer than this share are unfinished
-
-
-def encode_chat(
-    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], *, reply_follows: bool = True
-) -> list[int]:
-    """Token ids of a chat with sanitized contents.
-
-    Args:
-        tokenizer: with a chat template.
-        messages: of the chat.
-        reply_follows: append the template's generation prompt, after which a reply begins.
-    """
-    clean = [
-        {"role": message["role"], "content": sanitize(message["content"])} for message in messages
-    ]
-    text = tokenizer.apply_chat_template(clean, tokenize=False, add_generation_prompt=reply_follows)
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
-
-
-def generation_prompt_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """The token ids of a chat template's generation prompt; empty for templates without one."""
-    chat: list[Message] = [{"role": "user", "content": "."}]
-    whole = encode_chat(tokenizer, chat)
-    return whole[len(encode_chat(tokenizer, chat, reply_follows=False)) :]
 
 
 @dataclass

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from persuade_env.errors import PersuadeError
-from persuade_env.llm.backends.transformers import encode_chat
 from persuade_env.llm.builtin_model import EMBEDDED
+from persuade_env.llm.chat_template import encode_chat
 from persuade_env.llm.checkpoint import ADAPTER_WEIGHTS
 from persuade_env.llm.loading import load_model
 from persuade_env.llm.precision import training_dtype

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.distributions import Categorical
 
-from agents.training.ppo import gae
+from agents.training.ppo_loss import gae
 from agents.training.strategy_ppo import (
     StrategyPolicy,
     StrategyPPOSettings,

@@ -5,12 +5,8 @@ import pytest
 import torch
 
 from persuade_env.errors import ChatError
-from persuade_env.llm.backends.transformers import (
-    Choice,
-    TransformersChat,
-    encode_chat,
-    sample_columns,
-)
+from persuade_env.llm.backends.transformers import Choice, TransformersChat, sample_columns
+from persuade_env.llm.chat_template import encode_chat
 from persuade_env.llm.loading import load_model
 from persuade_env.protocols import StopReason
 from persuade_env.scenarios import load_corpus

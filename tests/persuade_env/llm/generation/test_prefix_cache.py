@@ -4,11 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from persuade_env.llm.backends.transformers import (
-    TransformersChat,
-    encode_chat,
-    generation_prompt_ids,
-)
+from persuade_env.llm.backends.transformers import TransformersChat
+from persuade_env.llm.chat_template import encode_chat, generation_prompt_ids
 from persuade_env.llm.generation.cpu_llama import Llama
 from persuade_env.llm.generation.prefix_cache import PrefixCache
 from persuade_env.llm.loading import load_model
