@@ -87,7 +87,8 @@ def measure(
 def growth_per_100_dialogues(readings: Sequence[MemoryReading]) -> float:
     """The slope in mebibytes per 100 dialogues, by least squares over the later half of readings.
 
-    >>> growth_per_100_dialogues([MemoryReading(n, 10.0 + n) for n in (10, 20, 30, 40)])
+    >>> readings = [MemoryReading(n, 10.0 + n) for n in (10, 20, 30, 40)]
+    >>> round(growth_per_100_dialogues(readings), 3)
     100.0
 
     Returns:

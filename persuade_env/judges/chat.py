@@ -31,6 +31,15 @@ class ChatJudge:
     A model that can't be reached fails at every pair. The judge does not correct for order effects;
     `persuade_env.judges.attitude.scores` does.
 
+    >>> from persuade_env.dialogue import Scenario
+    >>> class FirstWins:
+    ...     def generate(self, prompts, seeds, **settings):
+    ...         return [Completion("Winner: A", StopReason.STOP, 9, 3) for _ in prompts]
+    >>> dialogue = Dialogue(scenario=Scenario(id="a", domain="Leisure", background="A garden.",
+    ...     persuader="Ana", persuadee="Bo", goal="persuade Bo to come camping"))
+    >>> ChatJudge(FirstWins()).compare([(dialogue, dialogue)])
+    [<Verdict.FIRST: 'first'>]
+
     Args:
         chat: any chat model; small ones are unreliable judges.
         max_reply_tokens: for explanation and verdict.

@@ -104,6 +104,11 @@ class LearnedJudge(BaseModel):
 
     Fitted by `persuade_env.judges.learned_training` and stored as one JSON file. The weights apply
     to features that are not standardized.
+
+    >>> judge = LearnedJudge(length_intercepts=[0] * 7, length_slopes=[0] * 7, length_range=(0, 5),
+    ...     weights=[0] * 11, spoken_weights=[0] * 7)
+    >>> judge.name, judge.tie_band
+    ('learned', 0.2)
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

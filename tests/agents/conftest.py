@@ -1,3 +1,5 @@
+"""Fixtures for tests of training."""
+
 from __future__ import annotations
 
 import pytest
@@ -6,7 +8,7 @@ import torch
 
 @pytest.fixture(scope="module")
 def one_thread():
-    """For models so small that threads only wait for each other."""
+    """Limits torch to one thread, which is faster for tiny models."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -1,4 +1,4 @@
-"""A model of some thousand weights, a dozen words, and a user with one wish: the best is known."""
+"""A tiny language model and a rule-based user, for which the optimal persuader is known."""
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -13,17 +13,18 @@ WORLD = [scenario(f"leisure-90{k}") for k in range(4)]
 
 
 class LikesTea:
-    """Half a point up for tea, half a point down for anything else."""
+    """A user whose attitude rises by 0.5 if the response contains "tea", and falls by 0.5 else."""
 
     def reply(self, dialogues, seeds):
         return [
             UserReply(
                 turn=PersuadeeTurn(
-                    attitude=one.attitude + (0.5 if "tea" in one.turns[-1].response else -0.5),
+                    attitude=dialogue.attitude
+                    + (0.5 if "tea" in dialogue.turns[-1].response else -0.5),
                     response="zebra",
                 )
             )
-            for one in dialogues
+            for dialogue in dialogues
         ]
 
 
@@ -32,17 +33,17 @@ def make_tokenizer():
     vocabulary = {word: index for index, word in enumerate([*special, *WORDS])}
     inner = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    made = PreTrainedTokenizerFast(
+    tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=inner, pad_token="<pad>", eos_token="<|im_end|>", padding_side="left"
     )
-    made.chat_template = (
+    tokenizer.chat_template = (
         "{% for m in messages %}<|im_start|> {{ m['content'] }} <|im_end|> {% endfor %}"
         "{% if add_generation_prompt %}<|im_start|>{% endif %}"
     )
-    return made
+    return tokenizer
 
 
-def tiny(seed=0):
+def tiny_model(seed=0):
     torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=4 + len(WORDS),

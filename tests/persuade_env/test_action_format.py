@@ -1,3 +1,5 @@
+"""The intent-to-strategy format: round trip, malformed text, and privacy of the reasoning."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

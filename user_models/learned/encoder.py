@@ -130,7 +130,7 @@ class TurnEncoder:
     def _hear(self, dialogue: Dialogue) -> np.ndarray:
         import torch
 
-        from persuade_env.llm.backends.transformers import encode_chat
+        from persuade_env.llm.chat_template import encode_chat
 
         ids = encode_chat(self._tokenizer, encoder_messages(dialogue))
         with torch.inference_mode():

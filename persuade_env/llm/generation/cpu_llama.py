@@ -50,6 +50,9 @@ class KVCache:
 
     Unfilled positions are zero, because masked values are still multiplied, and uninitialized
     memory may contain NaN.
+
+    >>> KVCache(torch.zeros(2, 2, 3, 1, 8, 4)).row(0, start=5).buffer.shape
+    torch.Size([2, 2, 1, 1, 3, 4])
     """
 
     buffer: torch.Tensor

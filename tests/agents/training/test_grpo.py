@@ -1,4 +1,4 @@
-"""GRPO through TRL for real, on a tiny model, and how a dialogue becomes one sequence."""
+"""GRPO with TRL's trainer on a tiny model, and the conversion of a dialogue to one sequence."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from persuade_env.errors import UserModelError
 from persuade_env.llm.backends.transformers import TransformersChat
 from persuade_env.protocols import UserReply
 from persuade_env.rewards import Reward
-from tests.agents.tiny_world import WORLD, LikesTea, make_tokenizer, tiny
+from tests.agents.tiny_world import WORLD, LikesTea, make_tokenizer, tiny_model
 
 SETTINGS = GRPOSettings(
     steps=3,
@@ -37,43 +37,49 @@ def tokenizer():
     return make_tokenizer()
 
 
-def speak(chat):
+def make_persuader(chat):
     return PromptedPersuader(chat, max_reply_tokens=2, temperature=1.0, top_p=1.0)
 
 
 def play(tokenizer, user_model, samples=(0, 1, 2, 3)):
-    chat = TransformersChat(tiny(), tokenizer, fast=False)
+    chat = TransformersChat(tiny_model(), tokenizer, fast=False)
     count = len(samples)
     scenarios, seeds = [WORLD[0]] * count, [7] * count
-    return rollout_group(speak(chat), user_model, scenarios, seeds, samples, REWARD, 2)[1]
+    return rollout_group(make_persuader(chat), user_model, scenarios, seeds, samples, REWARD, 2)[1]
 
 
 def test_a_dialogue_is_one_sequence_in_which_the_user_is_masked(tokenizer):
     zebra = tokenizer.convert_tokens_to_ids("zebra")
-    for one in play(tokenizer, LikesTea()):
-        assert len(one.completion_ids) == len(one.mask) == len(one.logprobs)
-        if one.turns < 2:
+    for trajectory in play(tokenizer, LikesTea()):
+        assert len(trajectory.completion_ids) == len(trajectory.mask) == len(trajectory.logprobs)
+        if trajectory.turns < 2:
             continue
-        masked = [i for i, keep in zip(one.completion_ids, one.mask, strict=True) if not keep]
+        masked = [
+            i
+            for i, keep in zip(trajectory.completion_ids, trajectory.mask, strict=True)
+            if not keep
+        ]
         assert zebra in masked
         assert all(
-            logprob == 0.0 for logprob, keep in zip(one.logprobs, one.mask, strict=True) if not keep
+            logprob == 0.0
+            for logprob, keep in zip(trajectory.logprobs, trajectory.mask, strict=True)
+            if not keep
         )
-        assert one.reward == pytest.approx(round(one.reward * 6) / 6)
+        assert trajectory.reward == pytest.approx(round(trajectory.reward * 6) / 6)
 
 
 def test_a_group_meets_the_same_user_and_draws_differently(tokenizer):
     first, again = play(tokenizer, LikesTea()), play(tokenizer, LikesTea())
     assert first == again
-    assert len({tuple(one.completion_ids) for one in first}) > 1
-    assert len({tuple(one.prompt_ids) for one in first}) == 1
+    assert len({tuple(trajectory.completion_ids) for trajectory in first}) > 1
+    assert len({tuple(trajectory.prompt_ids) for trajectory in first}) == 1
     same = play(tokenizer, LikesTea(), samples=(0, 0))
     assert same[0] == same[1]
 
 
 def test_a_prompt_that_does_not_go_on_from_what_was_sampled_ends_the_trajectory(tokenizer):
-    chat = TransformersChat(tiny(), tokenizer, fast=False)
-    one, two = chat.generate(
+    chat = TransformersChat(tiny_model(), tokenizer, fast=False)
+    first, second = chat.generate(
         [[{"role": "user", "content": text}] for text in ("tea rain", "dog dog dog dog")],
         [0, 1],
         max_reply_tokens=2,
@@ -82,27 +88,27 @@ def test_a_prompt_that_does_not_go_on_from_what_was_sampled_ends_the_trajectory(
     class Ended:
         valid, episode_return = True, 0.5
 
-    cut = build_trajectory(Ended(), [one, two])
-    assert cut.turns == 1
-    assert cut.completion_ids == list(one.token_ids)
-    assert cut.reward == 0.5
+    trajectory = build_trajectory(Ended(), [first, second])
+    assert trajectory.turns == 1
+    assert trajectory.completion_ids == list(first.token_ids)
+    assert trajectory.reward == 0.5
 
 
 class FailsInOneScenario(LikesTea):
     def reply(self, dialogues, seeds):
         return [
-            UserReply(error=UserModelError("no")) if one.scenario.id == WORLD[0].id else reply
-            for one, reply in zip(dialogues, super().reply(dialogues, seeds), strict=True)
+            UserReply(error=UserModelError("no")) if dialogue.scenario.id == WORLD[0].id else reply
+            for dialogue, reply in zip(dialogues, super().reply(dialogues, seeds), strict=True)
         ]
 
 
 def test_a_failed_dialogue_is_unscorable(tokenizer):
-    assert [one.reward for one in play(tokenizer, FailsInOneScenario())] == [None] * 4
+    assert [trajectory.reward for trajectory in play(tokenizer, FailsInOneScenario())] == [None] * 4
 
 
 @pytest.mark.parametrize("user_model", [LikesTea(), FailsInOneScenario()])
 def test_it_trains_for_real_steps(tokenizer, tmp_path, user_model):
-    model = tiny()
+    model = tiny_model()
     before = {name: value.clone() for name, value in model.named_parameters()}
     trainer = make_trainer(
         model,
@@ -111,7 +117,7 @@ def test_it_trains_for_real_steps(tokenizer, tmp_path, user_model):
         WORLD,
         tmp_path,
         replace(SETTINGS),
-        make_persuader=speak,
+        make_persuader=make_persuader,
         render=spoken_messages,
     )
     trainer.train()

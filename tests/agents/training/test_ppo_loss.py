@@ -13,13 +13,13 @@ def test_gae_is_the_brute_force_sum():
     rng = np.random.default_rng(0)
     rewards, values = rng.normal(size=7), rng.normal(size=7)
     gamma, lam = 0.9, 0.8
-    following = np.append(values[1:], 0.0)
-    surprise = rewards + gamma * following - values
-    expected = [sum((gamma * lam) ** k * surprise[t + k] for k in range(7 - t)) for t in range(7)]
+    next_values = np.append(values[1:], 0.0)
+    deltas = rewards + gamma * next_values - values
+    expected = [sum((gamma * lam) ** k * deltas[t + k] for k in range(7 - t)) for t in range(7)]
     advantages, returns = gae(rewards, values, gamma, lam)
     assert np.allclose(advantages, expected)
     assert np.allclose(returns, np.asarray(expected) + values)
-    # With lambda 1 and no discount, a return is all that is still to come.
+    # With lambda 1 and no discount, a return is the sum of all later rewards.
     _, returns = gae(rewards, values, 1.0, 1.0)
     assert np.allclose(returns, np.cumsum(rewards[::-1])[::-1])
 
@@ -37,7 +37,7 @@ def toy():
 
 
 def textbook(turn, logprobs, values, entropy, kl_weight, settings):
-    """The loss token by token, with nothing but arithmetic."""
+    """The loss token by token, in plain arithmetic."""
     total = 0.0
     for t in range(len(logprobs)):
         ratio = float(torch.exp(logprobs[t] - turn.logprobs[t]))
@@ -45,11 +45,11 @@ def textbook(turn, logprobs, values, entropy, kl_weight, settings):
         low, high = 1 - settings.clip, 1 + settings.clip
         total -= min(ratio * advantage, min(max(ratio, low), high) * advantage)
         old, target, new = float(turn.values[t]), float(turn.returns[t]), float(values[t])
-        near = old + min(max(new - old, -settings.value_clip), settings.value_clip)
-        total += settings.value_weight * 0.5 * max((new - target) ** 2, (near - target) ** 2)
+        clipped = old + min(max(new - old, -settings.value_clip), settings.value_clip)
+        total += settings.value_weight * 0.5 * max((new - target) ** 2, (clipped - target) ** 2)
         total -= settings.entropy_weight * float(entropy[t])
-        distance = float(turn.reference[t] - logprobs[t])
-        total += kl_weight * ratio * (np.exp(distance) - distance - 1)
+        log_ratio = float(turn.reference[t] - logprobs[t])
+        total += kl_weight * ratio * (np.exp(log_ratio) - log_ratio - 1)
     return total
 
 
@@ -61,10 +61,10 @@ def test_the_loss_and_its_gradient_are_the_textbooks():
     assert float(loss) == pytest.approx(textbook(turn, logprobs, values, entropy, 0.2, settings))
     gradients = torch.autograd.grad(loss, variables)
     for variable, gradient in zip(variables, gradients, strict=True):
-        for place in range(len(variable)):
+        for index in range(len(variable)):
             sides = []
             for shift in (1e-6, -1e-6):
-                moved = [one.detach().clone() for one in variables]
-                moved[0 if variable is logprobs else 1][place] += shift
-                sides.append(textbook(turn, *moved, entropy, 0.2, settings))
-            assert float(gradient[place]) == pytest.approx((sides[0] - sides[1]) / 2e-6, abs=1e-4)
+                shifted = [variable.detach().clone() for variable in variables]
+                shifted[0 if variable is logprobs else 1][index] += shift
+                sides.append(textbook(turn, *shifted, entropy, 0.2, settings))
+            assert float(gradient[index]) == pytest.approx((sides[0] - sides[1]) / 2e-6, abs=1e-4)

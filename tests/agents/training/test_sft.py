@@ -1,3 +1,5 @@
+"""Training examples of supervised fine-tuning."""
+
 from agents.persuaders.prompts import persuader_messages
 from agents.training.sft import sft_examples
 from persuade_env.action_format import parse_turn
@@ -10,11 +12,16 @@ from tests.helpers import scenario
 def test_the_loss_sees_competent_persuader_turns_in_the_format(tokenizer):
     records = load_corpus("train")[:5]
     examples = sft_examples(records, tokenizer)
-    competent = [one for r in records for one in r.dialogues if one.quality == "competent"]
+    competent = [
+        recorded
+        for record in records
+        for recorded in record.dialogues
+        if recorded.quality == "competent"
+    ]
     assert len(competent) == 10
     for recorded, example in zip(competent, examples, strict=True):
-        kept = tokenizer.decode([label for label in example.labels if label != IGNORED])
-        turns = [parse_turn(text) for text in kept.split("<|im_end|>") if text.strip()]
+        trained_text = tokenizer.decode([label for label in example.labels if label != IGNORED])
+        turns = [parse_turn(text) for text in trained_text.split("<|im_end|>") if text.strip()]
         expected = [t for t in recorded.turns if isinstance(t, PersuaderTurn)]
         assert [t.response for t in turns] == [t.response for t in expected]
 

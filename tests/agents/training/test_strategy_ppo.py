@@ -1,3 +1,5 @@
+"""The single-file PPO on the strategy environment: equivariance, masking, advantages, learning."""
+
 import math
 
 import pytest
@@ -25,82 +27,87 @@ def test_strategies_that_change_places_change_their_chances_with_them():
     torch.manual_seed(0)
     policy = StrategyPolicy(16)
     policy.actor[-1].weight.data.normal_()
-    seen = torch.rand(1, SIZE)
-    swapped = seen.clone()
+    observation = torch.rand(1, SIZE)
+    swapped = observation.clone()
     first, second = (
         slice(2 * DIMENSIONS, 2 * DIMENSIONS + 3),
         slice(2 * DIMENSIONS + 3, 2 * DIMENSIONS + 6),
     )
-    swapped[:, first], swapped[:, second] = seen[:, second], seen[:, first]
+    swapped[:, first], swapped[:, second] = observation[:, second], observation[:, first]
     mask = torch.tensor([[True, True, True, False]])
     with torch.no_grad():
-        (one, value), (other, same) = policy(seen, mask), policy(swapped, mask)
+        (distribution, value), (permuted, permuted_value) = (
+            policy(observation, mask),
+            policy(swapped, mask),
+        )
     order = [1, 0, 2, 3]
-    assert one.probs[0, order].tolist() == pytest.approx(other.probs[0].tolist(), abs=1e-6)
-    assert value.item() == pytest.approx(same.item(), abs=1e-6)
-    assert one.probs[0, 3] == 0.0
-    assert one.probs[0, 0] != pytest.approx(one.probs[0, 1].item(), abs=1e-3)
+    assert distribution.probs[0, order].tolist() == pytest.approx(
+        permuted.probs[0].tolist(), abs=1e-6
+    )
+    assert value.item() == pytest.approx(permuted_value.item(), abs=1e-6)
+    assert distribution.probs[0, 3] == 0.0
+    assert distribution.probs[0, 0] != pytest.approx(distribution.probs[0, 1].item(), abs=1e-3)
 
 
 def test_what_a_masked_action_shows_changes_nothing():
     policy = StrategyPolicy(16)
-    seen = torch.rand(1, SIZE)
-    other = seen.clone()
+    observation = torch.rand(1, SIZE)
+    other = observation.clone()
     other[:, 2 * DIMENSIONS + 9 : 2 * DIMENSIONS + 12] = 0.0
     mask = torch.tensor([[True, True, True, False]])
-    assert torch.equal(policy(seen, mask)[0].probs, policy(other, mask)[0].probs)
+    assert torch.equal(policy(observation, mask)[0].probs, policy(other, mask)[0].probs)
 
 
 def test_advantages_are_those_of_the_plain_formula_and_stop_at_ends():
     settings = StrategyPPOSettings(gamma=0.9, gae_lambda=0.8)
     rewards, values = [1.0, -0.5, 0.25, 2.0], [0.3, 0.1, -0.2, 0.4]
     done = [False, True, False, True]  # two episodes of two steps
-    found = _advantages(
-        [torch.tensor([one]) for one in rewards],
-        [torch.tensor([one]) for one in values],
-        [torch.tensor([one]) for one in done],
-        torch.tensor([7.0]),  # of the next episode: no part of this one
+    advantages = _advantages(
+        [torch.tensor([reward]) for reward in rewards],
+        [torch.tensor([value]) for value in values],
+        [torch.tensor([end]) for end in done],
+        torch.tensor([7.0]),  # the value of the next episode, which must not leak in
         settings,
     )
     expected = [
         *gae(rewards[:2], values[:2], 0.9, 0.8)[0],
         *gae(rewards[2:], values[2:], 0.9, 0.8)[0],
     ]
-    assert found.tolist() == pytest.approx(expected)
+    assert advantages.tolist() == pytest.approx(expected)
 
 
 def test_entropy_with_masked_actions_is_that_of_the_allowed_ones():
     logits = torch.tensor([[0.0, 0.0, float("-inf")]], requires_grad=True)
-    found = _entropy(Categorical(logits=logits))
-    assert found.item() == pytest.approx(math.log(2))
-    found.sum().backward()
+    entropy = _entropy(Categorical(logits=logits))
+    assert entropy.item() == pytest.approx(math.log(2))
+    entropy.sum().backward()
     assert torch.isfinite(logits.grad).all()
 
 
 def test_the_same_seed_gives_the_same_policy_and_training_changes_it():
     scenarios = [record.scenario for record in load_corpus("train")[:4]]
     settings = StrategyPPOSettings(total_steps=128, num_envs=2, num_steps=32, seed=3)
-    told = []
-    first = train_strategy_ppo(settings, scenarios=scenarios, report=told.append)
+    reported = []
+    first = train_strategy_ppo(settings, scenarios=scenarios, report=reported.append)
     again = train_strategy_ppo(settings, scenarios=scenarios)
     torch.manual_seed(settings.seed)
     untrained = StrategyPolicy(settings.hidden)
-    assert told == [64, 64]
-    for one, other in zip(first.parameters(), again.parameters(), strict=True):
-        assert torch.equal(one, other)
+    assert reported == [64, 64]
+    for parameter, other in zip(first.parameters(), again.parameters(), strict=True):
+        assert torch.equal(parameter, other)
     assert any(
-        not torch.equal(one, other)
-        for one, other in zip(first.parameters(), untrained.parameters(), strict=True)
+        not torch.equal(parameter, other)
+        for parameter, other in zip(first.parameters(), untrained.parameters(), strict=True)
     )
 
 
 @pytest.mark.slow
 def test_it_learns_to_answer_what_was_said():
-    """On scenarios that it has not seen it earns clearly more than drawing strategies at random."""
+    """On scenarios not trained on, its return clearly exceeds that of random strategies."""
     from experiments.benchmark.strategies import evaluate, make_env, random_policy, train
 
     env = make_env("validation", "concerns")
     policy = train("per-strategy-ppo", "concerns", 12_000, 0)
-    learned = [one.episode_return for one in evaluate(env, [policy], 1, seed=0)]
-    chance = [one.episode_return for one in evaluate(env, [random_policy(0)], 1, seed=0)]
-    assert sum(learned) / len(learned) > sum(chance) / len(chance) + 0.1
+    learned = [result.episode_return for result in evaluate(env, [policy], 1, seed=0)]
+    random = [result.episode_return for result in evaluate(env, [random_policy(0)], 1, seed=0)]
+    assert sum(learned) / len(learned) > sum(random) / len(random) + 0.1

@@ -1,4 +1,4 @@
-"""Libraries train on the environment unmodified; a real few steps of each."""
+"""A few training steps of unmodified RL libraries on the strategy environment, and the scores."""
 
 import pytest
 
@@ -7,13 +7,13 @@ from experiments.benchmark.strategies import LEARNERS, EpisodeResult, benchmark,
 
 def test_every_learner_runs_and_is_scored():
     scores = benchmark(steps=64, seeds=1, episodes=1, learners=["dqn", "per-strategy-ppo"])
-    by_name = {one.agent: one for one in scores}
+    by_name = {row.agent: row for row in scores}
     names = ["random", "nearest words", "dqn", "per-strategy-ppo", "oracle"]
     assert list(by_name) == names
     top = by_name["oracle"]
     assert top.share.value == pytest.approx(1.0)
     assert by_name["random"].share.value == pytest.approx(0.0)
-    assert all(one.episode_return.value <= top.episode_return.value for one in scores)
+    assert all(row.episode_return.value <= top.episode_return.value for row in scores)
     assert table(scores).row_count == 5
     assert set(LEARNERS) == {"ppo", "dqn", "maskable-ppo", "per-strategy-ppo"}
 
@@ -32,10 +32,10 @@ def test_on_policy_learners_take_the_environment_as_it_is(name):
 
 
 def test_a_share_is_measured_from_random_to_the_oracle():
-    def played(value):
+    def results(value):
         return [EpisodeResult(name, 0, value, False, 3) for name in ("a", "b", "c")]
 
-    half = score("half", played(0.5), played(-1.0), played(2.0))
+    half = score("half", results(0.5), results(-1.0), results(2.0))
     assert half.share.value == pytest.approx(0.5)
     assert half.episode_return.value == pytest.approx(0.5)
     assert half.by_seed == (0.5,)

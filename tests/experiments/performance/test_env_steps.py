@@ -1,3 +1,5 @@
+"""The benchmark of environment steps."""
+
 from itertools import islice
 
 from experiments.performance.env_steps import (
@@ -16,12 +18,12 @@ def test_every_action_is_a_text_of_its_own():
 
 
 def test_contestants_are_timed_at_the_width_they_name():
-    found = [
+    timings = [
         time_single_env(3),
         time_embedding(2, 3),
         time_sync_vector_env(2, 3),
         time_vector_env(2, 3),
     ]
-    assert [one.width for one in found] == [1, 2, 2, 2]
-    assert all(one.milliseconds > 0 for one in found)
+    assert [timing.width for timing in timings] == [1, 2, 2, 2]
+    assert all(timing.milliseconds > 0 for timing in timings)
     assert StepTiming("x", 32, 1, 4.0).turns_per_second == 8000

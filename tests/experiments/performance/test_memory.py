@@ -1,3 +1,5 @@
+"""The measurement of memory, and the limits on cached kernels."""
+
 import os
 import subprocess
 import sys
@@ -18,10 +20,10 @@ from user_models.rule_based import ConcernsUser
 def test_every_dialogue_is_played_and_what_is_held_is_read_after_each_batch():
     scenarios = [record.scenario for record in load_corpus("train")[:3]]
     readings = iter([5.0, 7.0, 7.5])
-    held = list(
+    memory = list(
         measure(CONTROLS["naive"](), ConcernsUser(), scenarios, 10, 4, 2, lambda: next(readings))
     )
-    assert held == [MemoryReading(4, 5.0), MemoryReading(8, 7.0), MemoryReading(10, 7.5)]
+    assert memory == [MemoryReading(4, 5.0), MemoryReading(8, 7.0), MemoryReading(10, 7.5)]
 
 
 def test_a_leak_is_seen_and_a_full_cache_is_none():
@@ -39,7 +41,7 @@ def test_what_is_held_counts_what_is_allocated():
 
 
 def test_the_command_line_limits_kept_kernels_before_torch_is_there_and_lets_others_decide():
-    told = """
+    script = """
 import os, sys
 from experiments.cli import main as cli
 assert "torch" not in sys.modules
@@ -47,9 +49,9 @@ names = ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY")
 cli.app = lambda: print(*map(os.environ.get, names))
 cli.main()
 """
-    mine = {k: v for k, v in os.environ.items() if "CACHE_CAPACITY" not in k}
+    environment = {k: v for k, v in os.environ.items() if "CACHE_CAPACITY" not in k}
     for given, expected in (({}, "64 64"), ({"LRU_CACHE_CAPACITY": "7"}, "7 64")):
         done = subprocess.run(
-            [sys.executable, "-c", told], env=mine | given, capture_output=True, text=True
+            [sys.executable, "-c", script], env=environment | given, capture_output=True, text=True
         )
         assert done.stdout.strip() == expected, done.stderr

@@ -1,3 +1,5 @@
+"""The judge of outcomes and attitudes, and order-consistent scores."""
+
 from persuade_env.dialogue import Decision, Dialogue, PersuaderTurn
 from persuade_env.judges.attitude import AttitudeJudge, scores
 from persuade_env.protocols import Verdict

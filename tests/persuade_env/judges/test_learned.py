@@ -1,4 +1,4 @@
-"""The learned judge against what is known of the corpus, and against its own promises."""
+"""The Bradley–Terry judge: accuracy on held-out domains, controls, symmetry, and its file."""
 
 import sys
 
@@ -32,7 +32,7 @@ from tests.helpers import felt, scenario
 from user_models.rule_based import ConcernsUser
 
 HELD_OUT = load_corpus("validation")
-PAIRS = [(one.better, one.worse) for one in recorded_pairs(HELD_OUT)]
+PAIRS = [(pair.better, pair.worse) for pair in recorded_pairs(HELD_OUT)]
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def judge():
     return load_judge("learned")
 
 
-def said(*responses):
+def dialogue_of(*responses):
     dialogue = Dialogue(scenario=scenario())
     for number, response in enumerate(responses):
         turn = felt(4, response=response) if number % 2 else PersuaderTurn(response=response)
@@ -49,12 +49,12 @@ def said(*responses):
 
 
 def test_it_is_right_in_domains_that_it_never_saw():
-    unseen = unseen_domains(load_corpus())
+    held_out = unseen_domains(load_corpus())
     wins = {kind: [] for kind in ("competent", "harder", "mended")}
-    for one in unseen:
-        wins.setdefault(one.pair.kind, []).append(one.score > 0)
+    for pair in held_out:
+        wins.setdefault(pair.pair.kind, []).append(pair.score > 0)
     assert np.mean(wins["competent"]) > 0.75
-    assert all(np.mean(some) > 0.6 for some in wins.values() if len(some) > 20)
+    assert all(np.mean(won) > 0.6 for won in wins.values() if len(won) > 20)
 
 
 @pytest.mark.parametrize("control", CONTROLS)
@@ -76,12 +76,12 @@ def test_it_prefers_competent_persuaders_over_each_control(judge, control):
 
 def test_exchanging_the_dialogues_exchanges_the_verdict_and_nothing_else(judge):
     forward = judge.scores(PAIRS)
-    assert [-one for one in forward] == judge.scores([(b, a) for a, b in PAIRS])
+    assert [-score for score in forward] == judge.scores([(b, a) for a, b in PAIRS])
     assert judge.compare([(a, a) for a, _ in PAIRS]) == [Verdict.TIE] * len(PAIRS)
     assert isinstance(judge, Judge)
 
 
-def test_it_reads_what_was_said_and_nothing_else(judge):
+def test_it_reads_responses_and_nothing_hidden(judge):
     def hidden(dialogue):
         changed = dialogue.scenario.model_copy(update={"strategies": ("shout",), "persona": None})
         turns = tuple(
@@ -97,12 +97,17 @@ def test_it_reads_what_was_said_and_nothing_else(judge):
 
 
 def test_empty_words_do_not_win(judge):
-    dialogues = [one for pair in PAIRS for one in pair]
+    dialogues = [dialogue for pair in PAIRS for dialogue in pair]
     for sentences in (1, 3):
-        assert np.mean(scores(judge, [(padded(one, sentences), one) for one in dialogues])) < 0
+        assert (
+            np.mean(
+                scores(judge, [(padded(dialogue, sentences), dialogue) for dialogue in dialogues])
+            )
+            < 0
+        )
 
 
-def test_repeating_what_was_said_is_worth_less_than_going_on(judge):
+def test_repeating_a_response_is_worth_less_than_continuing(judge):
     wins = []
     for better, _ in PAIRS:
         first = better.turns[0]
@@ -113,7 +118,7 @@ def test_repeating_what_was_said_is_worth_less_than_going_on(judge):
 
 
 def test_a_turn_on_the_subject_beats_one_of_another_scenario(judge):
-    """The next response to a fixed history, of which nobody has heard the answer."""
+    """Compares two next responses to the same history, both of them unanswered."""
     wins = []
     for (here, _), (elsewhere, _) in zip(PAIRS, PAIRS[7:], strict=False):
         history = Dialogue.model_construct(scenario=here.scenario, turns=here.turns[:2])
@@ -123,12 +128,18 @@ def test_a_turn_on_the_subject_beats_one_of_another_scenario(judge):
 
 
 def test_only_what_comes_after_a_common_beginning_is_compared():
-    one = said("Come along.", "Why?", "For the lake.", "Hm.")
-    assert comparison_start(one, said("Stay here.", "Why?")) == 0
-    assert comparison_start(one, said("Come along.", "Why?", "Because.", "Hm.")) == 2
-    assert comparison_start(one, said("Come along.", "Never.", "For the lake.", "Hm.")) == 0
-    assert comparison_start(one, said("Come along.", "Why?", "For the lake.", "Fine.")) == 2
-    assert comparison_start(one, said("Come along.", "Why?")) == 0
+    dialogue = dialogue_of("Come along.", "Why?", "For the lake.", "Hm.")
+    assert comparison_start(dialogue, dialogue_of("Stay here.", "Why?")) == 0
+    assert comparison_start(dialogue, dialogue_of("Come along.", "Why?", "Because.", "Hm.")) == 2
+    assert (
+        comparison_start(dialogue, dialogue_of("Come along.", "Never.", "For the lake.", "Hm."))
+        == 0
+    )
+    assert (
+        comparison_start(dialogue, dialogue_of("Come along.", "Why?", "For the lake.", "Fine."))
+        == 2
+    )
+    assert comparison_start(dialogue, dialogue_of("Come along.", "Why?")) == 0
 
 
 def test_no_weight_has_the_wrong_sign(judge):

@@ -1,3 +1,5 @@
+"""Sanitizing of control tokens and invisible characters."""
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st

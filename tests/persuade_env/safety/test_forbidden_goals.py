@@ -1,4 +1,4 @@
-"""Goals that are refused, goals that resemble them and are not, and the hook at load."""
+"""Forbidden goals, allowed goals that resemble them, and the check when a file is loaded."""
 
 import json
 
@@ -248,7 +248,7 @@ def test_the_background_counts_where_the_goal_says_too_little():
 
 
 def test_none_of_the_corpus_is_refused():
-    assert [one.id for one in load_corpus() if forbidden_reason(one)] == []
+    assert [record.id for record in load_corpus() if forbidden_reason(record)] == []
 
 
 @pytest.mark.parametrize(
@@ -266,12 +266,12 @@ def test_none_of_the_public_data_is_refused(path, format):
 
 
 def test_a_file_with_such_a_goal_is_refused_with_place_and_reason(tmp_path):
-    fine, bad = (one.model_dump(mode="json") for one in load_corpus()[:2])
+    fine, bad = (record.model_dump(mode="json") for record in load_corpus()[:2])
     bad["goal"] = "persuade Emeka to tell the caller his PIN"
     path = tmp_path / "mixed.jsonl"
     path.write_text(json.dumps(fine) + "\n" + json.dumps(bad) + "\n", encoding="utf-8")
     with pytest.raises(ScenarioError, match=r"mixed.jsonl: line 2: field goal: forbidden, fraud"):
         load(path)
     records, errors = check(path)
-    assert [one.id for one in records] == [fine["id"]]
+    assert [record.id for record in records] == [fine["id"]]
     assert len(errors) == 1

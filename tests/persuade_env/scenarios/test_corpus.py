@@ -1,4 +1,4 @@
-"""The corpus that ships keeps the rules it was written by (`docs/corpus.md`)."""
+"""The shipped corpus follows its specification (`docs/corpus.md`)."""
 
 import json
 from collections import Counter
@@ -12,7 +12,7 @@ from persuade_env.dialogue import DOMAINS, TONES, Decision, Outcome, PersuadeeTu
 from persuade_env.scenarios import json_schema, load_corpus
 
 RECORDS = load_corpus()
-DIALOGUES = [(record, one) for record in RECORDS for one in record.dialogues]
+DIALOGUES = [(record, dialogue) for record in RECORDS for dialogue in record.dialogues]
 
 
 @pytest.fixture(scope="module")
@@ -50,39 +50,39 @@ def test_every_scenario_has_a_competent_a_poor_and_a_third_dialogue(record):
 
 
 def test_persuader_turns_reason_choose_a_candidate_and_are_labelled():
-    for record, one in DIALOGUES:
-        for turn in one.turns:
+    for record, dialogue in DIALOGUES:
+        for turn in dialogue.turns:
             if isinstance(turn, PersuaderTurn):
                 assert turn.analysis, record.id
                 assert turn.response
                 assert turn.strategy in record.strategies
                 assert turn.appeal is not None
-                assert not turn.bluff or one.quality == "poor"
+                assert not turn.bluff or dialogue.quality == "poor"
 
 
 def test_bluffs_are_labelled_in_every_part_of_the_corpus():
     for numbers in (("001", "002"), ("003", "004"), ("005", "006")):
         bluffs = [
             turn.bluff
-            for record, one in DIALOGUES
-            if record.id.endswith(numbers) and one.quality == "poor"
-            for turn in one.turns
+            for record, dialogue in DIALOGUES
+            if record.id.endswith(numbers) and dialogue.quality == "poor"
+            for turn in dialogue.turns
             if isinstance(turn, PersuaderTurn)
         ]
         assert 0.1 < sum(bluffs) / len(bluffs) < 0.4
 
 
-def test_minds_move_in_steps_and_end_as_they_feel():
-    for record, one in DIALOGUES:
-        assert one.turns[0].role == "persuader"
-        assert isinstance(one.turns[-1], PersuadeeTurn)
-        before = record.dialogue(one).scenario.initial_attitude
-        for turn in one.turns:
+def test_attitudes_move_in_steps_and_agree_with_decisions():
+    for record, dialogue in DIALOGUES:
+        assert dialogue.turns[0].role == "persuader"
+        assert isinstance(dialogue.turns[-1], PersuadeeTurn)
+        before = record.dialogue(dialogue).scenario.initial_attitude
+        for turn in dialogue.turns:
             if not isinstance(turn, PersuadeeTurn):
                 continue
             assert turn.attitude is not None
             assert turn.tone in TONES
-            assert abs(turn.attitude - before) <= 2, (record.id, one.id)
+            assert abs(turn.attitude - before) <= 2, (record.id, dialogue.id)
             assert turn.decision is not Decision.ACCEPT or turn.attitude >= 5.5
             assert turn.decision is not Decision.REFUSE or turn.attitude <= 3
             before = turn.attitude
@@ -90,9 +90,9 @@ def test_minds_move_in_steps_and_end_as_they_feel():
 
 def test_attitudes_fall_as_well_as_rise():
     steps = []
-    for record, one in DIALOGUES:
-        before = record.dialogue(one).scenario.initial_attitude
-        for turn in one.turns:
+    for record, dialogue in DIALOGUES:
+        before = record.dialogue(dialogue).scenario.initial_attitude
+        for turn in dialogue.turns:
             if isinstance(turn, PersuadeeTurn):
                 steps.append(turn.attitude - before)
                 before = turn.attitude
@@ -101,7 +101,7 @@ def test_attitudes_fall_as_well_as_rise():
 
 
 def test_most_persuadee_turns_say_which_concern_is_at_stake():
-    turns = [t for _, one in DIALOGUES for t in one.turns if isinstance(t, PersuadeeTurn)]
+    turns = [t for _, dialogue in DIALOGUES for t in dialogue.turns if isinstance(t, PersuadeeTurn)]
     assert sum(turn.concern is not None for turn in turns) / len(turns) > 0.6
 
 

@@ -1,3 +1,5 @@
+"""Loading and validation of scenario files."""
+
 import json
 
 import pytest
@@ -9,7 +11,7 @@ LINE = load_corpus()[0].model_dump(mode="json")
 
 
 def write(path, *records):
-    path.write_text("\n".join(json.dumps(one) for one in records) + "\n", encoding="utf-8")
+    path.write_text("\n".join(json.dumps(record) for record in records) + "\n", encoding="utf-8")
     return path
 
 
@@ -25,7 +27,7 @@ def without(key):
 
 def test_a_written_file_is_read_back(tmp_path):
     records = load_corpus()[:5]
-    path = write(tmp_path / "some.jsonl", *(one.model_dump(mode="json") for one in records))
+    path = write(tmp_path / "some.jsonl", *(record.model_dump(mode="json") for record in records))
     assert load(path) == records
 
 
@@ -53,7 +55,7 @@ def test_an_error_names_file_line_field_and_what_was_expected(tmp_path, record, 
 def test_every_broken_line_is_reported_and_the_good_ones_are_kept(tmp_path):
     path = write(tmp_path / "broken.jsonl", without("goal"), LINE, without("id"))
     records, errors = check(path)
-    assert [one.id for one in records] == [LINE["id"]]
+    assert [record.id for record in records] == [LINE["id"]]
     assert len(errors) == 2
 
 

@@ -1,3 +1,5 @@
+"""The assignment of scenarios to splits and halves."""
+
 from collections import Counter
 
 from hypothesis import given
@@ -45,5 +47,5 @@ def test_halves_are_disjoint_and_don_t_depend_on_the_others(names):
     scenarios = [numbered(domain, number) for domain, number in names]
     first, second = halves(scenarios)
     assert len(first) + len(second) == len(scenarios)
-    for one in scenarios:
-        assert (one in first) == (one in halves([one])[0])
+    for member in scenarios:
+        assert (member in first) == (member in halves([member])[0])

@@ -1,4 +1,4 @@
-"""Vectors against wordllama's own, and that no vector depends on what it was made beside."""
+"""Embeddings are equal to wordllama's, and do not depend on the batch or the cache."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def library():
     return wordllama.WordLlama.load(cache_dir=folder, disable_download=True)
 
 
-def said() -> list[str]:
+def recorded_responses() -> list[str]:
     return [
         turn.response
         for record in load_corpus("test")
@@ -40,7 +40,7 @@ def said() -> list[str]:
 
 
 def test_the_vectors_are_wordllamas_to_the_bit(library):
-    texts = [*said(), *ODD]
+    texts = [*recorded_responses(), *ODD]
     np.testing.assert_array_equal(Embedder().all(texts), library.embed(texts, norm=True))
 
 
@@ -57,7 +57,7 @@ def test_they_are_wordllamas_however_words_are_set_apart(library, text):
 
 
 def test_no_token_reaches_over_the_beginning_of_a_word(library):
-    """What lets a text be tokenized word by word."""
+    """The property that allows tokenizing a text word by word."""
     vocabulary = library.tokenizer.get_vocab(with_added_tokens=False)
     assert not [token for token in vocabulary if "\u2581" in token.lstrip("\u2581")]
     special = library.tokenizer.get_added_tokens_decoder().values()
@@ -78,7 +78,7 @@ def test_vectors_have_length_one_and_silence_none():
 
 
 def test_a_full_memory_changes_no_answer(monkeypatch):
-    texts = [*said(), *ODD]
+    texts = [*recorded_responses(), *ODD]
     expected = Embedder().all(texts)
     monkeypatch.setattr(embedding, "_CACHED_TEXTS", 3)
     embed = Embedder()

@@ -1,4 +1,4 @@
-"""The HTTP backend against a real server on this machine."""
+"""The HTTP backend against a local server."""
 
 import json
 import threading
@@ -20,7 +20,7 @@ ECHO = object()
 
 
 class Server:
-    """Answers what `plan` says for a prompt, attempt by attempt; then echoes."""
+    """Gives the answers in `plan` for a prompt, one per attempt; echoes other prompts."""
 
     def __init__(self):
         self.plan = {}
@@ -80,9 +80,11 @@ def ask(chat, *prompts):
 def test_answers_come_in_order(server):
     chat = HttpChat(server.url, "m", max_concurrent=4)
     prompts = [f"p{number}" for number in range(12)]
-    found = ask(chat, *prompts)
-    assert [one.text for one in found] == [f"echo {prompt}" for prompt in prompts]
-    assert (found[0].stop_reason, found[0].prompt_tokens) == (StopReason.STOP, 5)
+    completions = ask(chat, *prompts)
+    assert [completion.text for completion in completions] == [
+        f"echo {prompt}" for prompt in prompts
+    ]
+    assert (completions[0].stop_reason, completions[0].prompt_tokens) == (StopReason.STOP, 5)
     assert server.bodies[0]["model"] == "m"
     assert server.bodies[0]["max_tokens"] == 9
 
@@ -90,8 +92,8 @@ def test_answers_come_in_order(server):
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_later_means_again(server, status):
     server.plan["p"] = [status, status, ECHO]
-    (found,) = ask(HttpChat(server.url, "m", backoff=0.001), "p")
-    assert found.text == "echo p"
+    (completions,) = ask(HttpChat(server.url, "m", backoff=0.001), "p")
+    assert completions.text == "echo p"
     assert server.attempts["p"] == 3
 
 
@@ -145,7 +147,7 @@ def test_keys_are_sent_and_never_shown(server, monkeypatch):
     assert "pass" not in str(caught.value)
 
 
-def test_control_tokens_are_inert_on_the_wire(server):
+def test_control_tokens_are_sanitized_in_requests(server):
     ask(HttpChat(server.url, "m"), "hi<|im_end|>")
     assert server.bodies[0]["messages"][0]["content"] == "hi< |im_end|>"
 
@@ -187,17 +189,17 @@ def test_a_failed_call_is_the_turn_s_own_error(server):
 
 
 def test_the_prompted_user_reads_state_and_words(server):
-    said = opened().extended(PersuaderTurn(response="I'll lend you a tent."))
+    dialogue = opened().extended(PersuaderTurn(response="I'll lend you a tent."))
     server.plan["*"] = ["5 continue, hopeful\nAnd who feeds the dog?"]
-    (reply,) = PromptedUser(HttpChat(server.url, "m")).reply([said], [3])
+    (reply,) = PromptedUser(HttpChat(server.url, "m")).reply([dialogue], [3])
     turn = reply.turn
     assert (turn.attitude, turn.tone, turn.response) == (5.0, "hopeful", "And who feeds the dog?")
 
 
 @pytest.mark.parametrize("text", ["I don't know.", "9 continue sad\nNo.", "2 accept sad\nYes.", ""])
 def test_the_prompted_user_repairs_once_then_gives_a_typed_error(server, text):
-    said = opened().extended(PersuaderTurn(response="Hello."))
+    dialogue = opened().extended(PersuaderTurn(response="Hello."))
     server.plan["*"] = [text]
-    (reply,) = PromptedUser(HttpChat(server.url, "m")).reply([said], [3])
+    (reply,) = PromptedUser(HttpChat(server.url, "m")).reply([dialogue], [3])
     assert reply.error.kind == "user_model"
     assert len(server.bodies) == 2

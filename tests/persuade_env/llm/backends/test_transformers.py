@@ -1,4 +1,4 @@
-"""The sampler against `model.generate` and against the model's own probabilities."""
+"""The sampler against `model.generate` and against the model's probabilities."""
 
 import numpy as np
 import pytest
@@ -24,24 +24,28 @@ PROMPTS = [
 
 @pytest.fixture(scope="module")
 def exact(tokenizer):
-    """fp32 and not repacked: the reference arithmetic."""
+    """The plain transformers model in fp32, as reference."""
     return TransformersChat(load_model(dtype=torch.float32), tokenizer, fast=False)
 
 
 def test_greedy_is_what_generate_writes(exact, tokenizer):
-    found = exact.generate(PROMPTS, [0, 1, 2], max_reply_tokens=16, temperature=0)
-    for prompt, one in zip(PROMPTS, found, strict=True):
+    completions = exact.generate(PROMPTS, [0, 1, 2], max_reply_tokens=16, temperature=0)
+    for prompt, completion in zip(PROMPTS, completions, strict=True):
         ids = torch.tensor([encode_chat(tokenizer, prompt)])
         expected = exact.model.generate(ids, max_new_tokens=16, do_sample=False)
-        assert list(one.prompt_ids) == ids[0].tolist()
-        assert list(one.token_ids) == expected[0, ids.shape[1] :].tolist()
+        assert list(completion.prompt_ids) == ids[0].tolist()
+        assert list(completion.token_ids) == expected[0, ids.shape[1] :].tolist()
 
 
 def test_the_kept_log_probabilities_are_the_model_s(exact):
-    found = exact.generate(PROMPTS, [0, 1, 2], max_reply_tokens=12, temperature=1.0)
-    rescored = exact.token_logprobs([one.prompt_ids + one.token_ids for one in found])
-    for one, logprobs in zip(found, rescored, strict=True):
-        np.testing.assert_allclose(one.logprobs, logprobs[-len(one.token_ids) :], atol=2e-3)
+    completions = exact.generate(PROMPTS, [0, 1, 2], max_reply_tokens=12, temperature=1.0)
+    rescored = exact.token_logprobs(
+        [completion.prompt_ids + completion.token_ids for completion in completions]
+    )
+    for completion, logprobs in zip(completions, rescored, strict=True):
+        np.testing.assert_allclose(
+            completion.logprobs, logprobs[-len(completion.token_ids) :], atol=2e-3
+        )
 
 
 def test_the_packed_model_computes_what_the_plain_one_does(exact, chat):
@@ -53,8 +57,8 @@ def test_the_packed_model_computes_what_the_plain_one_does(exact, chat):
 
 def test_the_same_seeds_give_the_same_words_and_others_others(chat):
     def texts(seeds):
-        found = chat.generate(PROMPTS, seeds, max_reply_tokens=16)
-        return [one.text for one in found]
+        completions = chat.generate(PROMPTS, seeds, max_reply_tokens=16)
+        return [completion.text for completion in completions]
 
     assert texts([1, 2, 3]) == texts([1, 2, 3])
     assert texts([1, 2, 3]) != texts([4, 5, 6])
@@ -79,12 +83,12 @@ def test_a_constraint_holds_and_keeps_the_distribution(chat, tokenizer):
     def digit_first(written):
         return Choice(tuple(ids), tuple(range(1, 8))) if not written else None
 
-    found = chat.generate(PROMPTS, [0, 1, 2], max_reply_tokens=4, constraint=digit_first)
-    for one in found:
-        (distribution,) = one.choices
+    completions = chat.generate(PROMPTS, [0, 1, 2], max_reply_tokens=4, constraint=digit_first)
+    for completion in completions:
+        (distribution,) = completion.choices
         assert sum(distribution.values()) == pytest.approx(1)
         mean = sum(p * (1 + ids.index(token)) for token, p in distribution.items())
-        assert abs(1 + ids.index(one.token_ids[0]) - mean) <= 0.5
+        assert abs(1 + ids.index(completion.token_ids[0]) - mean) <= 0.5
 
 
 def test_text_can_t_forge_a_message(chat, tokenizer):
@@ -102,26 +106,32 @@ def test_a_missing_model_is_one_clear_error(tmp_path):
 
 @pytest.fixture(scope="module")
 def fast(exact, tokenizer):
-    """fp32 and decoded by the suite's own forward pass."""
+    """The same model, decoded by the fast forward pass."""
     return TransformersChat(exact.model, tokenizer)
 
 
 def test_the_fast_path_writes_what_transformers_writes(exact, fast):
-    """Replies to prompts of many lengths side by side, of which some end and leave the batch."""
+    """One batch of prompts of many lengths, whose replies end at different steps."""
     prompts = [
         user_messages(record.dialogue(record.dialogues[0], until=1 + 2 * (index % 3)))
         for index, record in enumerate(load_corpus("test")[:20])
     ]
     seeds = list(range(20))
     greedy = {"max_reply_tokens": 20, "temperature": 0}
-    found, expected = (one.generate(prompts, seeds, **greedy) for one in (fast, exact))
-    assert [one.token_ids for one in found] == [one.token_ids for one in expected]
-    assert len({len(one.prompt_ids) for one in found}) > 15
-    assert len({len(one.token_ids) for one in found}) > 2
+    completions, expected = (chat.generate(prompts, seeds, **greedy) for chat in (fast, exact))
+    assert [completion.token_ids for completion in completions] == [
+        completion.token_ids for completion in expected
+    ]
+    assert len({len(completion.prompt_ids) for completion in completions}) > 15
+    assert len({len(completion.token_ids) for completion in completions}) > 2
     sampled = fast.generate(prompts, seeds, max_reply_tokens=20, temperature=1.0)
-    rescored = exact.token_logprobs([one.prompt_ids + one.token_ids for one in sampled])
-    for one, logprobs in zip(sampled, rescored, strict=True):
-        np.testing.assert_allclose(one.logprobs, logprobs[-len(one.token_ids) :], atol=1e-3)
+    rescored = exact.token_logprobs(
+        [completion.prompt_ids + completion.token_ids for completion in sampled]
+    )
+    for completion, logprobs in zip(sampled, rescored, strict=True):
+        np.testing.assert_allclose(
+            completion.logprobs, logprobs[-len(completion.token_ids) :], atol=1e-3
+        )
 
 
 def test_tokens_are_drawn_at_the_rates_that_their_weights_mean():
@@ -129,5 +139,5 @@ def test_tokens_are_drawn_at_the_rates_that_their_weights_mean():
     drawn = sample_columns(weights, np.linspace(0, 1, 1000, endpoint=False), greedy=False)
     np.testing.assert_allclose(np.bincount(drawn) / 1000, weights[0], atol=2e-3)
     assert set(sample_columns(weights, np.zeros(1000), greedy=True)) == {0}
-    skewed = np.array([[0.0, 1.0], [3.0, 1.0]])  # not normalised, and each row for itself
+    skewed = np.array([[0.0, 1.0], [3.0, 1.0]])  # rows need not be normalized
     assert sample_columns(skewed, np.array([0.0, 0.74]), greedy=False).tolist() == [1, 0]

@@ -1,4 +1,4 @@
-"""The suite's own forward pass computes what transformers' does."""
+"""The fast CPU forward pass gives the same results as transformers."""
 
 import pytest
 import torch
@@ -36,9 +36,9 @@ KINDS = {
 def random_model(kind, **more):
     torch.manual_seed(0)
     model = KINDS[kind](**more).eval()
-    for name, one in model.named_parameters():
+    for name, parameter in model.named_parameters():
         if name.endswith("bias"):
-            torch.nn.init.normal_(one)  # they begin at zero, which would hide a forgotten one
+            torch.nn.init.normal_(parameter)  # zeros would hide a missing bias
     return model
 
 
@@ -53,8 +53,8 @@ def test_pieces_and_steps_give_transformers_logits(kind):
     for index, text in enumerate(texts):
         row = batch.row(index, 9 - len(text))
         llama.prefill(text[:3], row)
-        found = llama.prefill(text[3:], row)
-        torch.testing.assert_close(found[0], model(text[None]).logits[0, -1], atol=2e-5, rtol=1e-4)
+        logits = llama.prefill(text[3:], row)
+        torch.testing.assert_close(logits[0], model(text[None]).logits[0, -1], atol=2e-5, rtol=1e-4)
     batch.length = 9
     bias = torch.full((2, 14), float("-inf"))
     bias[0, :9] = bias[1, 4:9] = 0
@@ -62,11 +62,11 @@ def test_pieces_and_steps_give_transformers_logits(kind):
         tokens = torch.randint(97, (2,))
         bias[:, 9 + step] = 0
         positions = torch.tensor([len(text) for text in texts])
-        found = llama.step(tokens, positions, batch, bias)
+        logits = llama.step(tokens, positions, batch, bias)
         texts = [torch.cat([text, token[None]]) for text, token in zip(texts, tokens, strict=True)]
         for row, text in enumerate(texts):
             expected = model(text[None]).logits[0, -1]
-            torch.testing.assert_close(found[row], expected, atol=2e-5, rtol=1e-4)
+            torch.testing.assert_close(logits[row], expected, atol=2e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("depth", [1, 3])
@@ -74,12 +74,12 @@ def test_pieces_and_steps_give_transformers_logits(kind):
 def test_hidden_states_after_its_layers_are_transformers(depth):
     model = random_model("llama" if depth == 1 else "qwen2")
     text = torch.randint(97, (7,))
-    # The last entry of transformers' hidden states is normed, so layers are left out instead.
+    # transformers normalizes its last hidden states, so the reference drops layers and the norm.
     layers = model.model.layers
-    found = Llama(model, depth).hidden_states(text)
+    hidden = Llama(model, depth).hidden_states(text)
     model.model.layers, model.model.norm = layers[:depth], torch.nn.Identity()
     expected = model.model(text[None], use_cache=False).last_hidden_state[0]
-    torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-4)
+    torch.testing.assert_close(hidden, expected, atol=2e-5, rtol=1e-4)
 
 
 def test_what_it_does_not_compute_is_left_to_transformers():
@@ -91,6 +91,6 @@ def test_what_it_does_not_compute_is_left_to_transformers():
 
 def test_the_model_stays_as_it_was():
     model = random_model("llama")
-    before = {name: one.clone() for name, one in model.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     Llama(model)
-    assert all(torch.equal(one, before[name]) for name, one in model.state_dict().items())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())

@@ -1,4 +1,4 @@
-"""Prompts read block by block give what they give when read whole, warm or cold."""
+"""Prompts computed block by block give the same logits as whole ones, with a cold or warm cache."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from persuade_env.llm.loading import load_model
 
 
 def turns(chat, dialogue_length):
-    """The prompts of a dialogue's turns, each the beginning of the next, and their replies."""
+    """The prompts of a dialogue's turns, each a prefix of the next, and their replies."""
     messages = [{"role": "system", "content": "You sell bicycles. " + "They are red. " * 40}]
     replies = []
     for number in range(dialogue_length):
@@ -64,12 +64,12 @@ def test_logits_are_the_model_s(exact, delimiter, marked):
     prompts = [text[:n] for n in (1, 30, 33, 40, 136, len(text))]
     cache = PrefixCache(Llama(exact), delimiter if marked else ())
     for _ in range(2):  # cold, then warm
-        kept, logits = cache.prefill(prompts, 150)
-        assert kept.length == len(text)
-        for prompt, found in zip(prompts, logits, strict=True):
+        keys_values, logits = cache.prefill(prompts, 150)
+        assert keys_values.length == len(text)
+        for prompt, next_logits in zip(prompts, logits, strict=True):
             with torch.inference_mode():
                 expected = exact(torch.tensor([prompt])).logits[0, -1]
-            torch.testing.assert_close(found, expected, atol=1e-3, rtol=0)
+            torch.testing.assert_close(next_logits, expected, atol=1e-3, rtol=0)
 
 
 def test_a_warm_cache_gives_the_bits_of_a_cold_one(chat, tokenizer, delimiter):
@@ -84,10 +84,10 @@ def test_a_warm_cache_gives_the_bits_of_a_cold_one(chat, tokenizer, delimiter):
 
 
 def test_a_prompt_is_read_the_same_beside_others(chat):
-    one, other = list(range(200, 500)), list(range(700, 1100))
+    prompt, other = list(range(200, 500)), list(range(700, 1100))
     model = Llama(chat.model)
-    _, alone = PrefixCache(model).prefill([one], 310)
-    _, together = PrefixCache(model).prefill([other, one, other], 420)
+    _, alone = PrefixCache(model).prefill([prompt], 310)
+    _, together = PrefixCache(model).prefill([other, prompt, other], 420)
     np.testing.assert_array_equal(alone[0].float().numpy(), together[1].float().numpy())
 
 
@@ -103,7 +103,7 @@ def test_a_known_beginning_is_not_read_again(chat, delimiter, monkeypatch):
     monkeypatch.setattr(PrefixCache, "_forward", counted)
     prompt = [*range(100, 200), *delimiter]
     cache.prefill([prompt, prompt, [*prompt, 7]], 120)
-    assert read == [100, len(delimiter), 1]  # the mark begins the second message
+    assert read == [100, len(delimiter), 1]  # the delimiter starts the second message
     read.clear()
     cache.prefill([[*prompt, *range(300, 340), *delimiter]], 170)
     assert read == [40 + len(delimiter)]
@@ -120,7 +120,7 @@ def test_memory_stays_within_its_bound(chat, delimiter):
     for start in range(100, 600, 100):
         tight.prefill([prompt(start)], 100)
         assert tight._bytes == sum(piece.nbytes for piece in tight._blocks.values()) < needed
-    # The beginning is what is left: a continuation without it is of no use.
+    # Prefixes remain, because a continuation is of no use without its prefix.
     assert len(tight) == pieces - 1
     assert tuple(prompt(500)[:40]) in tight._blocks
     assert tuple(prompt(500)) not in tight._blocks

@@ -1,4 +1,4 @@
-"""What training sees is what TRL computes, for less work."""
+"""The forward passes for training give the same numbers and gradients as TRL's."""
 
 import copy
 
@@ -49,22 +49,22 @@ def pair(first, second):
 
 
 def same(plain, ours, inputs):
-    expected, found = plain(**inputs), ours(**inputs)
+    expected, result = plain(**inputs), ours(**inputs)
     for name in FIELDS:
-        wanted = getattr(expected, name).float()
-        assert torch.allclose(getattr(found, name).float(), wanted, atol=1e-5), name
+        reference = getattr(expected, name).float()
+        assert torch.allclose(getattr(result, name).float(), reference, atol=1e-5), name
     expected.log_probs.sum().backward()
-    found.log_probs.sum().backward()
-    for one, other in zip(plain.parameters(), ours.parameters(), strict=True):
-        assert torch.allclose(one.grad, other.grad, atol=1e-5)
-    return expected, found
+    result.log_probs.sum().backward()
+    for parameter, other in zip(plain.parameters(), ours.parameters(), strict=True):
+        assert torch.allclose(parameter.grad, other.grad, atol=1e-5)
+    return expected, result
 
 
 def test_scoring_labels_alone_gives_the_same_numbers_and_gradients(models):
     plain, ours = models
     score_labels_only(ours)
-    expected, found = same(plain, ours, pair(FIRST, SECOND))
-    assert float(found.loss) == pytest.approx(float(expected.loss), rel=1e-5)
+    expected, result = same(plain, ours, pair(FIRST, SECOND))
+    assert float(result.loss) == pytest.approx(float(expected.loss), rel=1e-5)
 
 
 @pytest.mark.parametrize("answers", [(FIRST, SECOND), (SECOND, FIRST), (FIRST, FIRST)])
@@ -84,7 +84,7 @@ def test_other_batches_and_other_calls_are_left_alone(models):
     same(plain, ours, inputs)
     assert torch.equal(
         ours(inputs["input_ids"]).logits, plain(inputs["input_ids"]).logits
-    )  # generation goes the model's own way
+    )  # calls without labels are unchanged
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_machine_is_measured_once(monkeypatch, tmp_path):
     monkeypatch.setattr(precision, "_seconds", lambda dtype: next(seconds))
     measured = precision.bf16_slowdown.__wrapped__
     assert measured() == 3.0
-    assert measured() == 3.0  # as another process would find it
+    assert measured() == 3.0  # read from the file, as in another process
     (tmp_path / "precision.json").write_text("torn")
     assert measured() == 1.0
 

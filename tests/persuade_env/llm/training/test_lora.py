@@ -1,3 +1,5 @@
+"""LoRA training examples, checkpoints, and scaling of adapters."""
+
 import pytest
 import torch
 
@@ -17,7 +19,7 @@ CHAT = [
 
 
 def trained_text(example, tokenizer):
-    kept = [
+    trained = [
         token
         for token, label in zip(example.input_ids, example.labels, strict=True)
         if label != IGNORED
@@ -26,7 +28,7 @@ def trained_text(example, tokenizer):
         label in (IGNORED, token)
         for token, label in zip(example.input_ids, example.labels, strict=True)
     )
-    return tokenizer.decode(kept)
+    return tokenizer.decode(trained)
 
 
 def test_the_loss_sees_the_named_messages_and_their_end(tokenizer):

@@ -1,4 +1,4 @@
-"""The readers on the real public files."""
+"""The readers of public data sets, on the public files."""
 
 import json
 
@@ -11,9 +11,9 @@ needs_data = pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="public data is
 
 
 def find(pattern: str):
-    found = sorted(SHARED_DATA.rglob(pattern))
-    assert found, pattern
-    return found
+    paths = sorted(SHARED_DATA.rglob(pattern))
+    assert paths, pattern
+    return paths
 
 
 @needs_data
@@ -22,10 +22,12 @@ def test_persuasion_for_good_with_donations_and_traits():
     records, errors = check(folder, "persuasion_for_good")
     assert errors == []
     assert len(records) == 820
-    gave = [record.dialogues[0].outcome_label for record in records]
-    assert sum(bool(one) for one in gave) / len(gave) == pytest.approx(0.54, abs=0.02)
+    donations = [record.dialogues[0].outcome_label for record in records]
+    assert sum(bool(donated) for donated in donations) / len(donations) == pytest.approx(
+        0.54, abs=0.02
+    )
     assert all(record.persona and record.persona.traits for record in records)
-    # What nobody was asked is the same for all, so it can't carry the outcome.
+    # Concerns are not recorded, so they are the same for all and can't leak the outcome.
     assert len({record.persona.concerns for record in records if record.persona}) == 1
     assert {record.initial_attitude for record in records} == {4.0}
 
@@ -36,9 +38,9 @@ def test_ctompersu_loses_nothing():
     for path in find("*.json*"):
         text = path.read_text(encoding="utf-8")
         if '"preventive"' in text or '"generative"' in text:
-            found, wrong = check(path, "ctompersu")
-            records += found
-            errors += wrong
+            file_records, file_errors = check(path, "ctompersu")
+            records += file_records
+            errors += file_errors
     assert errors == []
     assert len(records) >= 400
     assert all(record.dialogues for record in records)
@@ -55,7 +57,9 @@ def test_daily_persuasion_keeps_every_session():
         for record in records:
             assert record.strategies
             assert record.dialogues
-            assert any(turn.strategy for one in record.dialogues for turn in one.turns[:1])
+            assert any(
+                turn.strategy for dialogue in record.dialogues for turn in dialogue.turns[:1]
+            )
 
 
 def test_a_broken_record_is_named_and_the_rest_is_read(tmp_path):
