@@ -1,10 +1,14 @@
-"""The intent-to-strategy format of a persuader turn, written and parsed here and nowhere else.
+"""Renders and parses the text of a persuader turn in the intent-to-strategy format.
 
-A turn reasons first, then chooses, then speaks (Jin et al., ACL 2024, section 4)::
+A turn gives its reasoning, then the chosen strategy, then what is said to the user (Jin et al.,
+"Persuading across Diverse Domains: A Dataset and Persuasion Large Language Model", ACL 2024,
+section 4)::
 
     Analysis: She fears the cost, so the free trial comes first.
     Strategy: Offer a free trial
     Response: You could come along on Thursday without paying anything.
+
+No other module knows the format.
 """
 
 from __future__ import annotations
@@ -13,28 +17,20 @@ import re
 
 from persuade_env.dialogue import PersuaderTurn
 from persuade_env.errors import MalformedTurnError
+from persuade_env.text.normalize import one_line
 
 _FIELDS = ("Analysis", "Strategy", "Response")
 _MARKER = re.compile(r"^[ \t]*(Analysis|Strategy|Response)[ \t]*:[ \t]*", re.MULTILINE)
 
 
-def one_line(text: str) -> str:
-    """The text with every run of white space, line breaks included, as one space."""
-    # Most texts are so already, and that is quicker to see than to make: of all white space only
-    # the space itself is printable.
-    if text.isprintable() and "  " not in text and text == text.strip():
-        return text
-    return " ".join(text.split())
-
-
-def whole_sentences(words: str) -> str:
-    """What was said before a token limit cut a sentence off; all of it if there is no end."""
-    end = max(words.rfind(mark) for mark in ".?!")
-    return words[: end + 1] if end > 0 else words
-
-
 def render_turn(turn: PersuaderTurn) -> str:
-    """The turn as a model should write it; `parse_turn` reads it back."""
+    """The turn as text in the format; the inverse of `parse_turn`.
+
+    >>> print(render_turn(PersuaderTurn(analysis="He is busy.", strategy="Wait", response="Hi.")))
+    Analysis: He is busy.
+    Strategy: Wait
+    Response: Hi.
+    """
     return (
         f"Analysis: {one_line(turn.analysis)}\n"
         f"Strategy: {one_line(turn.strategy)}\n"
@@ -43,7 +39,10 @@ def render_turn(turn: PersuaderTurn) -> str:
 
 
 def parse_turn(text: str) -> PersuaderTurn:
-    """The turn that a model wrote in the format.
+    r"""Parses a text in the format, and accepts nothing else.
+
+    >>> parse_turn("Analysis: He is busy.\nStrategy: Wait\nResponse: Hi.").response
+    'Hi.'
 
     Raises:
         MalformedTurnError: unless each of the three fields occurs exactly once, in
@@ -65,22 +64,30 @@ def parse_turn(text: str) -> PersuaderTurn:
 
 
 def read_action(text: str) -> tuple[PersuaderTurn, bool]:
-    """What an environment makes of an action: a turn, and whether it was malformed.
+    r"""Parses an environment's action leniently, and never leaks reasoning into the response.
 
-    Text without any of the three markers is plain speech: all of it is the response.
-    Text that attempts the format and fails is malformed; what stands after its last
-    `Response:` is said, and where there is none nothing is, so that private
-    reasoning never reaches the user.
+    Text without any of the three markers is plain speech: all of it is the response. In text
+    that attempts the format and fails, only what stands after the last `Response:` is the
+    response, which is empty where there is none: private reasoning never reaches the user.
+
+    >>> read_action("Come along.")[0].response
+    'Come along.'
+    >>> turn, malformed = read_action("Analysis: He is weak.")
+    >>> turn.response, malformed
+    ('', True)
+
+    Returns:
+        The turn, and whether the text was malformed.
     """
-    if ":" not in text or not _MARKER.search(text):  # the first is quick to see
+    if ":" not in text or not _MARKER.search(text):  # the first test is cheap
         return PersuaderTurn(response=one_line(text)), False
     try:
         return parse_turn(text), False
     except MalformedTurnError:
-        spoken = [m for m in _MARKER.finditer(text) if m.group(1) == "Response"]
-        if not spoken:
+        responses = [marker for marker in _MARKER.finditer(text) if marker.group(1) == "Response"]
+        if not responses:
             return PersuaderTurn(response=""), True
-        rest = text[spoken[-1].end() :]
+        rest = text[responses[-1].end() :]
         following = _MARKER.search(rest)
         return PersuaderTurn(
             response=one_line(rest[: following.start()] if following else rest)

@@ -19,6 +19,18 @@ class ScenarioError(PersuadeError):
     kind = "scenario"
 
 
+class ConfigError(PersuadeError):
+    """Settings that don't exist or don't fit."""
+
+    kind = "config"
+
+
+class SpecError(PersuadeError):
+    """A spec (of a user model, persuader, judge, backend) that can't be read."""
+
+    kind = "spec"
+
+
 class UnknownNameError(PersuadeError):
     """A name (agent, user model, preset, format, scenario) that nothing answers to."""
 

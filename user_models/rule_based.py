@@ -27,13 +27,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from persuade_env.action_format import one_line
 from persuade_env.dialogue import MAX_ATTITUDE, MIN_ATTITUDE, Decision, Dialogue, Persona
 from persuade_env.dialogue import PersuadeeTurn as Turn
 from persuade_env.errors import UserModelError
 from persuade_env.protocols import UserReply
 from persuade_env.seeding import derive_seed
 from persuade_env.text.embedding import Embedder
+from persuade_env.text.normalize import one_line
 
 SETTLES = 0.25
 """Cosine similarity from which a response speaks to a concern."""

@@ -5,9 +5,10 @@ Training and sampling both render through here.
 
 from __future__ import annotations
 
-from persuade_env.action_format import one_line, render_turn
+from persuade_env.action_format import render_turn
 from persuade_env.dialogue import Dialogue, PersuaderTurn, Scenario
 from persuade_env.protocols import Message
+from persuade_env.text.normalize import one_line
 
 OPENING = "(You speak first.)"
 """Stands for the persuadee where nothing has been said yet."""

@@ -8,36 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from agents.preferences.simulate import Preference
+from agents.preferences.data import Preference
+from agents.training.config import DPOSettings
 from persuade_env.errors import PersuadeError
 from persuade_env.llm.checkpoint import adapter_paths, read_checkpoint, save_checkpoint
 from persuade_env.llm.loading import load_merged, load_tokenizer
 from persuade_env.llm.precision import training_dtype
 from persuade_env.llm.training.logprobs import read_prompt_once, score_labels_only
 from persuade_env.llm.training.lora import TARGET_MODULES
-
-
-@dataclass(frozen=True)
-class DPOSettings:
-    """How the DPO persuader is trained."""
-
-    beta: float = 0.1
-    """Strength of the pull towards the reference."""
-    learning_rate: float = 5e-4
-    """For an adapter and twenty steps: 3e-4 moved the margins by less than their noise."""
-    rank: int = 16
-    batch_size: int = 4
-    """Pairs per optimizer step; they go through the model one at a time to spare memory."""
-    epochs: int = 1
-    max_steps: int = -1
-    """Optimizer steps; -1 for `epochs` passes over the pairs."""
-    max_tokens: int = 1024
-    warmup_share: float = 0.1
-    seed: int = 0
 
 
 def train_dpo(

@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from agents.persuaders.intent_to_strategy import IntentToStrategyPersuader
 from agents.persuaders.prompts import persuader_messages
-from agents.training.grpo_settings import GRPOSettings
+from agents.training.config import GRPOSettings
 from agents.training.metrics import describe
 from agents.training.policy import samples_merged, sampling_copy
 from persuade_env.dialogue import Dialogue, Scenario

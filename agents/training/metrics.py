@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from persuade_env.dialogue import Outcome
 from persuade_env.episode import Episode
+from persuade_env.metrics import MetricsLogger
 
 
 def describe(episodes: Sequence[Episode]) -> dict[str, float]:
@@ -30,3 +32,22 @@ def describe(episodes: Sequence[Episode]) -> dict[str, float]:
         "malformed": mean([one.malformed_turns / max(1, one.turn) for one in valid]),
         "words": mean([float(len(turn.response.split())) for turn in said]),
     }
+
+
+def metrics_callback(stage: str, metrics: MetricsLogger) -> Any:
+    """A transformers callback that hands on what a trainer logs, step by step."""
+    from transformers import TrainerCallback
+
+    class MetricsCallback(TrainerCallback):
+        def on_log(
+            self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any
+        ) -> None:
+            numbers = {
+                name: float(value)
+                for name, value in (logs or {}).items()
+                if isinstance(value, int | float)
+            }
+            if numbers:
+                metrics.log(stage, int(state.global_step), numbers)
+
+    return MetricsCallback()

@@ -24,6 +24,7 @@ import numpy as np
 import torch
 
 from agents.persuaders.intent_to_strategy import IntentToStrategyPersuader
+from agents.training.config import PPOSettings
 from agents.training.metrics import describe
 from agents.training.policy import (
     Policy,
@@ -34,7 +35,6 @@ from agents.training.policy import (
     samples_merged,
     sampling_copy,
 )
-from agents.training.ppo_settings import PPOSettings
 from agents.training.resume import load_state, save_state
 from persuade_env.dialogue import Scenario
 from persuade_env.episode import Episode, start, step

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from agents.persuaders.prompts import persuader_messages
+from agents.training.config import SFTSettings
 from persuade_env.dialogue import ScenarioRecord
 from persuade_env.llm.builtin_model import EMBEDDED
 from persuade_env.llm.checkpoint import save_checkpoint
 from persuade_env.llm.loading import load_tokenizer
-from persuade_env.llm.training.lora import Example, LoraSettings, supervised_example, train_lora
+from persuade_env.llm.training.lora import Example, supervised_example, train_lora
 from persuade_env.protocols import persuader_view
-
-
-@dataclass(frozen=True)
-class SFTSettings:
-    """How the SFT persuader is trained."""
-
-    epochs: int = 1
-    lora: LoraSettings = field(default_factory=LoraSettings)
 
 
 def sft_examples(records: Sequence[ScenarioRecord], tokenizer: Any) -> list[Example]:

@@ -20,24 +20,19 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from agents.preferences.simulate import (
-    Lookahead,
-    PreferenceContext,
-    PreferenceSettings,
-    advance,
-    preference_contexts,
-    simulate,
-)
-from experiments.cli.options import quiet
-from experiments.common.progress import bar
+from agents.preferences.data import PreferenceContext, PreferenceSettings, preference_contexts
+from agents.preferences.lookahead import look_ahead
+from agents.preferences.simulate import simulate
+from experiments.common.console import quiet_libraries
+from experiments.common.progress import progress_bar
 from experiments.common.resolve import (
     agent_loader,
-    clear_model_caches,
     resolve_agent_spec,
     resolve_user_spec,
 )
 from experiments.common.storage import write_json
 from persuade_env.dialogue import Dialogue
+from persuade_env.llm.pool import ModelPool
 from persuade_env.protocols import (
     Persuader,
     PersuaderReply,
@@ -88,23 +83,25 @@ def together(
     contexts: list[PreferenceContext], pair: Counting, settings: PreferenceSettings
 ) -> None:
     """As this suite does it."""
-    with bar("together", None, "context") as shown:
+    with progress_bar("together", None, "context") as shown:
         simulate(contexts, pair, pair, settings=settings)
         shown.update(len(contexts))
 
 
 def apart(contexts: list[PreferenceContext], pair: Counting, settings: PreferenceSettings) -> None:
     """Every candidate, and every path of it, by itself."""
-    with bar("apart", len(contexts) * settings.n_candidates, "candidate") as shown:
+    with progress_bar("apart", len(contexts) * settings.n_candidates, "candidate") as shown:
         for context in contexts:
             for index in range(settings.n_candidates):
                 seed = derive_seed(0, context.id, "candidate", index)
                 (reply,) = pair.act([persuader_view(context.dialogue)], [seed])
                 for path in range(settings.n_paths):
                     if reply.turn is not None:
-                        dialogue = context.dialogue.extended(reply.turn)
-                        walk = Lookahead(dialogue, derive_seed(0, context.id, "path", path))
-                        advance([walk], pair, pair, settings.depth)
+                        path_seed = derive_seed(0, context.id, "path", path)
+                        look_ahead(
+                            [context.dialogue], [reply], [path_seed], pair, pair,
+                            depth=settings.depth,
+                        )  # fmt: skip
                 shown.update(1)
 
 
@@ -121,17 +118,17 @@ def main(
     ),
 ) -> None:
     """Times the simulation of preferences."""
-    quiet()
+    quiet_libraries()
     every = preference_contexts(load_corpus("train"))
     order = generator(0).permutation(len(every))[:contexts]
     chosen = [every[index] for index in order]
     settings = PreferenceSettings(n_candidates=candidates, n_paths=paths, depth=depth)
     found = []
     for contest in (together, apart):
-        clear_model_caches()
+        models = ModelPool()
         pair = Counting(
-            agent_loader(resolve_agent_spec(run, "sft"), None)(),
-            load_user_model(resolve_user_spec(run, "learned")),
+            agent_loader(resolve_agent_spec(run, "sft"), models)(),
+            load_user_model(resolve_user_spec(run, "learned"), models),
         )
         began = time.perf_counter()
         contest(chosen, pair, settings)

@@ -9,21 +9,23 @@ from rich.console import Console
 from rich.markup import escape
 from rich.prompt import FloatPrompt, Prompt
 
-from agents.registry import load_agent
-from persuade_env.action_format import one_line
 from persuade_env.dialogue import MAX_ATTITUDE, MIN_ATTITUDE, Decision, Dialogue, PersuadeeTurn
 from persuade_env.envs.core import EnvCore, describe_scenario
 from persuade_env.envs.rendering import render_ansi
-from persuade_env.episode import Episode, rollout, step
+from persuade_env.episode import Episode, step
 from persuade_env.protocols import UserReply
+from persuade_env.registry import load_persuader
+from persuade_env.rollout import rollout
 from persuade_env.scenarios import load_corpus
 from persuade_env.seeding import generator
+from persuade_env.spec import SpecLike
+from persuade_env.text.normalize import one_line
 
 _DECISIONS = {"c": Decision.CONTINUE, "a": Decision.ACCEPT, "r": Decision.REFUSE}
 
 
 def play_persuader(
-    console: Console, user_model: str, scenario: str | None, max_turns: int, seed: int | None
+    console: Console, user_model: SpecLike, scenario: str | None, max_turns: int, seed: int | None
 ) -> None:
     """The person persuades; the user model answers, its attitude shown."""
     core = EnvCore.make(user_model, load_corpus(), None, max_turns)
@@ -79,10 +81,10 @@ class _Person:
 
 
 def play_persuadee(
-    console: Console, agent: str, scenario: str | None, max_turns: int, seed: int | None
+    console: Console, agent: SpecLike, scenario: str | None, max_turns: int, seed: int | None
 ) -> None:
     """The agent persuades the person, who sees the persona that is to be played."""
-    persuader = load_agent(agent)
+    persuader = load_persuader(agent)
     core = EnvCore.make(_Person(console), load_corpus(), None, max_turns)
     episode = _draw(core, scenario, seed)
     shown = episode.scenario

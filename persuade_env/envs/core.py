@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from persuade_env.action_format import one_line, read_action
+from persuade_env.action_format import read_action
 from persuade_env.dialogue import Scenario, ScenarioRecord
 from persuade_env.episode import DEFAULT_MAX_TURNS, Episode, start
 from persuade_env.errors import PersuadeError, ScenarioError, UnknownNameError
 from persuade_env.protocols import PersuaderReply, UserModel
 from persuade_env.registry import load_user_model
 from persuade_env.rewards import Reward, default_reward
+from persuade_env.spec import SpecLike
+from persuade_env.text.normalize import one_line
 
 ScenarioSource = str | Path | Sequence[Scenario] | None
 """None or a split's name (the shipped corpus), a scenario file, or scenarios."""
@@ -35,7 +37,7 @@ class EnvCore:
     @classmethod
     def make(
         cls,
-        user_model: str | UserModel = "concerns",
+        user_model: SpecLike | UserModel = "concerns",
         scenarios: ScenarioSource = None,
         reward: Reward | Mapping[str, float] | None = None,
         max_turns: int = DEFAULT_MAX_TURNS,

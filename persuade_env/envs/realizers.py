@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from persuade_env.action_format import one_line, whole_sentences
 from persuade_env.dialogue import Dialogue, PersuaderTurn, Scenario
 from persuade_env.errors import PersuaderError
 from persuade_env.protocols import ChatModel, Message
 from persuade_env.text.embedding import Embedder
+from persuade_env.text.normalize import one_line, whole_sentences
 
 BACKS_UP = 0.2
 """Cosine similarity from which a fact of the scenario backs a strategy up."""

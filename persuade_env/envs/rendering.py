@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import textwrap
 
-from persuade_env.action_format import one_line
 from persuade_env.dialogue import PersuadeeTurn
 from persuade_env.envs.core import speakers
 from persuade_env.episode import Episode
+from persuade_env.text.normalize import one_line
 
 _WIDTH = 88
 

@@ -15,7 +15,6 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Box, Discrete
 
-from persuade_env.action_format import one_line
 from persuade_env.dialogue import PersuaderTurn, Scenario
 from persuade_env.envs.core import EnvCore, ScenarioSource
 from persuade_env.envs.realizers import Realizer, TextRealizer
@@ -26,6 +25,7 @@ from persuade_env.protocols import PersuaderReply, UserModel, persuader_view
 from persuade_env.rewards import Reward
 from persuade_env.seeding import derive_seed
 from persuade_env.text.embedding import Embedder
+from persuade_env.text.normalize import one_line
 
 MAX_STRATEGIES = 14
 """Actions, unless told otherwise: the shipped scenarios have 12 to 14 candidate strategies."""
@@ -172,7 +172,8 @@ class StrategyPersuasionEnv(gym.Env[np.ndarray, np.int64]):
 
     def _known(self, scenario: Scenario) -> tuple[np.ndarray, np.ndarray]:
         """What no turn changes, as vectors: background with goal, and what each strategy would say;
-        remembered, since it is part of every observation."""
+        remembered, since it is part of every observation.
+        """
         if scenario.id not in self._vectors:
             about = self._embed(one_line(f"{scenario.background} {scenario.goal}"))
             said = [self._text.words(scenario, strategy) for strategy in scenario.strategies]

@@ -6,12 +6,15 @@ import logging
 import re
 from collections.abc import Sequence
 
-from persuade_env.action_format import one_line
 from persuade_env.dialogue import Dialogue, PersuaderTurn
 from persuade_env.errors import ChatError
+from persuade_env.llm.pool import ModelPool
 from persuade_env.llm.sanitize import sanitize
 from persuade_env.protocols import ChatModel, Completion, Message, StopReason, Verdict
+from persuade_env.registry import load_chat_model
 from persuade_env.seeding import derive_seed
+from persuade_env.spec import SpecLike
+from persuade_env.text.normalize import one_line
 
 _WINNER = re.compile(
     r"winner\**\s*[:=]\s*[*\[(\"']*\s*(?:an?\s+(?=tie))?(?:dialogue\s+)?(A|B|tie)\b", re.IGNORECASE
@@ -139,3 +142,14 @@ def read_verdict(text: str) -> Verdict:
     """The last verdict that a judge's answer names; `FAILED` without one."""
     found = _WINNER.findall(text)
     return _VERDICTS[found[-1].lower()] if found else Verdict.FAILED
+
+
+def from_spec(
+    model: SpecLike = "",
+    seed: int = 0,
+    temperature: float = 0.0,
+    *,
+    models: ModelPool | None = None,
+) -> ChatJudge:
+    """The judge that asks a chat model; see `ChatJudge` for the arguments."""
+    return ChatJudge(load_chat_model(model, models), seed=seed, temperature=temperature)

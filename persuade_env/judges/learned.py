@@ -29,11 +29,11 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from persuade_env.action_format import one_line
 from persuade_env.dialogue import Dialogue, PersuaderTurn, Scenario
 from persuade_env.errors import JudgeError
 from persuade_env.protocols import Verdict
 from persuade_env.text.embedding import Embedder
+from persuade_env.text.normalize import one_line
 
 SPOKEN = (
     "takes_up",

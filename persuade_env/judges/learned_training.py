@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
@@ -18,7 +18,9 @@ from persuade_env.judges.learned import (
     Described,
     LearnedJudge,
     describe,
+    read_learned_judge,
 )
+from persuade_env.llm.pool import ModelPool
 from persuade_env.scenarios import load_corpus
 from persuade_env.text.embedding import Embedder
 
@@ -66,10 +68,16 @@ def recorded_pairs(records: Sequence[ScenarioRecord]) -> list[RecordedPair]:
     ]
 
 
-@lru_cache(maxsize=1)
-def shipped_judge() -> LearnedJudge:
-    """The judge fitted to the training split of the corpus: a second or two, once a process."""
-    return fit_judge(load_corpus("train"))
+def from_spec(path: str = "", *, models: ModelPool | None = None) -> LearnedJudge:
+    """The judge of a file, or the one fitted to the training split of the corpus, in seconds.
+
+    Raises:
+        JudgeError: if the file can't be read, or scipy is not installed.
+    """
+    if path:
+        return read_learned_judge(Path(path))
+    pool = models or ModelPool()
+    return pool.get(("judge", "learned"), lambda: fit_judge(load_corpus("train")))
 
 
 def fit_judge(records: Sequence[ScenarioRecord], *, embed: Embedder | None = None) -> LearnedJudge:

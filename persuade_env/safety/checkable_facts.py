@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from itertools import combinations
 
+from persuade_env.text.normalize import normalize_quotes
+
 _UNITS = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
     "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
@@ -77,11 +79,6 @@ _STOP = frozenset((
 ))  # fmt: skip
 _WORD = re.compile(r"[a-zà-ÿ]+(?:'[a-z]+)?", re.IGNORECASE)
 _SENTENCE = re.compile(r"(?<=[.!?…])[\"”']?\s+")
-
-
-def normalize_quotes(text: str) -> str:
-    """The text with straight quotation marks and single spaces."""
-    return " ".join(text.replace("’", "'").replace("‘", "'").split())
 
 
 def sentences(text: str) -> list[str]:

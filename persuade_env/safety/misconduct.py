@@ -18,11 +18,11 @@ from persuade_env.safety.checkable_facts import (
     content_words,
     new_names,
     new_numbers,
-    normalize_quotes,
     numbers,
     sentences,
     words,
 )
+from persuade_env.text.normalize import normalize_quotes
 
 
 class Misconduct(StrEnum):

@@ -2,9 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from persuade_env.action_format import one_line, parse_turn, read_action, render_turn
+from persuade_env.action_format import parse_turn, read_action, render_turn
 from persuade_env.dialogue import PersuaderTurn
 from persuade_env.errors import MalformedTurnError
+from persuade_env.text.normalize import one_line
 
 WORDS = st.text().map(one_line).filter(bool)
 

@@ -36,7 +36,6 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from persuade_env.action_format import one_line
 from persuade_env.dialogue import (
     MAX_ATTITUDE,
     MIN_ATTITUDE,
@@ -47,6 +46,7 @@ from persuade_env.dialogue import (
 )
 from persuade_env.errors import UserModelError
 from persuade_env.seeding import derive_seed
+from persuade_env.text.normalize import one_line
 from user_models.learned.encoder import TurnEncoder, clean_response
 from user_models.learned.plausibility import PlausibilityModel
 from user_models.learned.semantic_embedding import CommonComponents, SemanticEmbedder, TextEncoder

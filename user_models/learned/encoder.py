@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from persuade_env.action_format import one_line
 from persuade_env.dialogue import Dialogue, PersuaderTurn, Scenario
 from persuade_env.llm.builtin_model import EMBEDDED
 from persuade_env.llm.sanitize import sanitize
 from persuade_env.protocols import Message
+from persuade_env.text.normalize import one_line
 
 if TYPE_CHECKING:
     from persuade_env.llm.generation.cpu_llama import Llama

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
-from persuade_env.action_format import one_line
+from persuade_env.text.normalize import one_line
 
 
 class Act(StrEnum):

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from persuade_env.action_format import one_line
 from persuade_env.dialogue import Dialogue, PersuaderTurn, ScenarioRecord
 from persuade_env.llm.training.logprobs import IGNORED
 from persuade_env.llm.training.lora import supervised_example
+from persuade_env.text.normalize import one_line
 from user_models.learned.user import render_state, user_messages
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from experiments.fidelity.probes.scripted import Gain, Script, script_gains
-from persuade_env.action_format import one_line
 from persuade_env.dialogue import Outcome, Persona
 from persuade_env.protocols import UserModel
 from persuade_env.seeding import derive_seed
 from persuade_env.text.embedding import Embedder
+from persuade_env.text.normalize import one_line
 from user_models.querying import Progress
 
 TRAITS = (

@@ -7,8 +7,8 @@ import torch
 
 from agents.persuaders.prompted import PromptedPersuader
 from agents.persuaders.prompts import spoken_messages
+from agents.training.config import GRPOSettings
 from agents.training.grpo import make_trainer, play_group, trajectory
-from agents.training.grpo_settings import GRPOSettings
 from persuade_env.errors import UserModelError
 from persuade_env.llm.backends.transformers import TransformersChat
 from persuade_env.protocols import UserReply

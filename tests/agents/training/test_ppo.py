@@ -9,9 +9,9 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from agents.persuaders.prompted import PromptedPersuader
+from agents.training.config import PPOSettings
 from agents.training.policy import Policy, SampledTurn, group_by_prefix, sampling_copy
 from agents.training.ppo import PPO, collect, gae, ppo_loss, prepare
-from agents.training.ppo_settings import PPOSettings
 from persuade_env.dialogue import Dialogue
 from persuade_env.errors import UserModelError
 from persuade_env.protocols import UserReply, persuader_view

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from persuade_env.action_format import one_line
 from persuade_env.dialogue import ScenarioRecord
 from persuade_env.seeding import derive_seed, generator
+from persuade_env.text.normalize import one_line
 from user_models.learned.user import LearnedUser
 from user_models.querying import Progress, answers, ask
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from persuade_env.action_format import one_line
 from persuade_env.llm.backends.transformers import TransformersChat
 from persuade_env.scenarios import load_corpus
+from persuade_env.text.normalize import one_line
 from user_models.learned.training.model_samples import (
     FILE,
     model_samples,

@@ -1,0 +1,42 @@
+"""Normalization of text: white space, quotation marks, sentences that a token limit cut off.
+
+Pure functions of a string, without a model and without a dependency.
+"""
+
+from __future__ import annotations
+
+
+def one_line(text: str) -> str:
+    r"""The text with every run of white space, line breaks included, as one space.
+
+    >>> one_line(" Come along,\n  Bo. ")
+    'Come along, Bo.'
+    """
+    # A fast path, because most texts are one line already: of all white space only the space
+    # itself is printable.
+    if text.isprintable() and "  " not in text and text == text.strip():
+        return text
+    return " ".join(text.split())
+
+
+def whole_sentences(text: str) -> str:
+    """The text up to its last end of a sentence; all of it where there is none.
+
+    For a reply that a token limit cut off in the middle of a sentence.
+
+    >>> whole_sentences("I have a tent. You could bor")
+    'I have a tent.'
+    >>> whole_sentences("You could bor")
+    'You could bor'
+    """
+    end = max(text.rfind(mark) for mark in ".?!")
+    return text[: end + 1] if end > 0 else text
+
+
+def normalize_quotes(text: str) -> str:
+    """The text with straight quotation marks and single spaces.
+
+    >>> normalize_quotes("It’s  fine.")
+    "It's fine."
+    """
+    return " ".join(text.replace("’", "'").replace("‘", "'").split())
