@@ -16,6 +16,8 @@ from rich.table import Table
 
 from persuade_env.errors import UnknownNameError
 
+_VERY_WIDE = 10_000
+
 FORMATS = ("table", "markdown", "csv", "json")
 """What `--format` takes."""
 
@@ -130,9 +132,9 @@ class DataTable:
         if format not in FORMATS:
             raise UnknownNameError("format", format, FORMATS)
         if format == "table":
-            table = self.terminal(console.width, wide=wide)
-            widest = console.measure(table).maximum
-            console.print(table, width=max(widest, console.width) if wide else None, crop=not wide)
+            if wide:  # a console cuts what is wider than itself
+                console = Console(file=console.file, width=_VERY_WIDE)
+            console.print(self.terminal(console.width, wide=wide))
             return
         text = {"markdown": self.markdown, "csv": self.csv, "json": self.json}[format]()
         console.print(text.rstrip("\n"), markup=False, highlight=False, soft_wrap=True)

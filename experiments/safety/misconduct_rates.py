@@ -221,14 +221,12 @@ def rates_table(rows: Sequence[Rates], title: str) -> DataTable:
             row.user_model,
             row.agent,
             str(row.turns),
-            *(_cell(row.rates[name], narrow=True) for name in RATE_NAMES),
+            *(_cell(row.rates[name]) for name in RATE_NAMES),
         ]
         for row in rows
     ]
     return DataTable(columns, cells, (_NOTE,), [row.user_model for row in rows], title)
 
 
-def _cell(value: Any, narrow: bool = False) -> str:
-    if narrow and isinstance(value, Estimate) and not math.isnan(value.low):
-        return f"{value.value:.2f}\n{value.low:.2f}–{value.high:.2f}"
+def _cell(value: Any) -> str:
     return str(value)

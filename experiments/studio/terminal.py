@@ -38,7 +38,7 @@ def play_persuader(
         except EOFError:
             break
         (episode,) = step(
-            [episode], [core.hear(said)], core.user_model, core.reward, core.max_turns
+            [episode], [core.parse_action(said)], core.user_model, core.reward, core.max_turns
         )
         if episode.valid:
             answer = episode.dialogue.persuadee_turns[-1]
