@@ -22,7 +22,7 @@ from persuade_env.dialogue import (
     Scenario,
     ScenarioRecord,
 )
-from persuade_env.episode import Episode, EpisodeStop, rollout
+from persuade_env.episode import Episode, EpisodeStop
 from persuade_env.protocols import (
     ChatModel,
     Judge,
@@ -32,6 +32,7 @@ from persuade_env.protocols import (
     UserReply,
 )
 from persuade_env.rewards import Reward
+from persuade_env.rollout import rollout
 
 __version__ = "0.1.0"
 

@@ -14,15 +14,13 @@ from typing import Any
 from persuade_env.dialogue import Decision, Dialogue, Outcome, Scenario
 from persuade_env.errors import PersuadeError, UserModelError
 from persuade_env.protocols import (
-    Persuader,
     PersuaderReply,
     Usage,
     UserModel,
     UserReply,
-    persuader_view,
     user_view,
 )
-from persuade_env.rewards import Reward, Transition, default_reward
+from persuade_env.rewards import Reward, Transition
 from persuade_env.seeding import derive_seed
 
 DEFAULT_MAX_TURNS = 6
@@ -134,7 +132,12 @@ class Episode:
 
 def start(scenario: Scenario, seed: int) -> Episode:
     """A new episode in which nothing has been said."""
-    return Episode(Dialogue(scenario=scenario), seed)
+    return start_from(Dialogue(scenario=scenario), seed)
+
+
+def start_from(dialogue: Dialogue, seed: int) -> Episode:
+    """A new episode that goes on from what was said; its turns are counted from here."""
+    return Episode(dialogue, seed)
 
 
 def step(
@@ -142,7 +145,8 @@ def step(
     replies: Sequence[PersuaderReply],
     user_model: UserModel,
     reward: Reward,
-    max_turns: int = DEFAULT_MAX_TURNS,
+    max_turns: int | Sequence[int] = DEFAULT_MAX_TURNS,
+    user_seeds: Sequence[int] | None = None,
 ) -> list[Episode]:
     """Every episode after its persuader's turn and the persuadee's answer to it.
 
@@ -153,28 +157,38 @@ def step(
     Args:
         episodes: n episodes, none of them done.
         replies: n persuader replies.
+        user_model: asked for the answers.
+        reward: what a turn is worth.
+        max_turns: persuader turns after which an undecided episode is truncated, one number for
+            all or n.
+        user_seeds: n seeds for the answers; by default each episode's own for this turn.
     """
     if any(episode.done for episode in episodes):
         raise ValueError("an episode that is done can't be stepped")
-    heard = [
+    if user_seeds is None:
+        user_seeds = [derive_seed(episode.seed, "user", episode.turn) for episode in episodes]
+    limits = [max_turns] * len(episodes) if isinstance(max_turns, int) else max_turns
+    dialogues = [
         episode.dialogue if reply.turn is None else episode.dialogue.extended(reply.turn)
         for episode, reply in zip(episodes, replies, strict=True)
     ]
-    asked = [index for index, reply in enumerate(replies) if reply.turn is not None]
+    spoken = [index for index, reply in enumerate(replies) if reply.turn is not None]
     answers: list[UserReply | None] = [None] * len(episodes)
     for index, answer in zip(
-        asked,
+        spoken,
         _ask(
             user_model,
-            [heard[index] for index in asked],
-            [derive_seed(episodes[index].seed, "user", episodes[index].turn) for index in asked],
+            [dialogues[index] for index in spoken],
+            [user_seeds[index] for index in spoken],
         ),
         strict=True,
     ):
         answers[index] = answer
     return [
-        _moved(episode, reply, dialogue, answer, reward, max_turns)
-        for episode, reply, dialogue, answer in zip(episodes, replies, heard, answers, strict=True)
+        _moved(*each)
+        for each in zip(
+            episodes, replies, dialogues, answers, [reward] * len(episodes), limits, strict=True
+        )
     ]
 
 
@@ -197,18 +211,18 @@ def _ask(
 def _moved(
     episode: Episode,
     reply: PersuaderReply,
-    heard: Dialogue,
+    spoken: Dialogue,
     answer: UserReply | None,
     reward: Reward,
     max_turns: int,
 ) -> Episode:
-    """The episode with what was heard and the answer to it, None where nothing was heard."""
+    """The episode with the persuader's turn in it and the answer, None where none was asked for."""
     if answer is None or answer.turn is None:
-        dialogue = heard
+        dialogue = spoken
         terms = reward.zero()
         stop, error_kind = EpisodeStop.ERROR, _kind((answer or reply).error)
     else:
-        dialogue = heard.extended(answer.turn)
+        dialogue = spoken.extended(answer.turn)
         terms = reward.terms(Transition(episode.dialogue, dialogue, reply.malformed))
         stop, error_kind = _STOP_OF[answer.turn.decision], ""
         if stop is EpisodeStop.NONE and episode.turn + 1 >= max_turns:
@@ -234,39 +248,3 @@ _STOP_OF = {
 
 def _kind(error: PersuadeError | None) -> str:
     return error.kind if error else "error"
-
-
-def rollout(
-    persuader: Persuader,
-    user_model: UserModel,
-    scenarios: Sequence[Scenario],
-    seeds: Sequence[int],
-    *,
-    reward: Reward | None = None,
-    max_turns: int = DEFAULT_MAX_TURNS,
-) -> list[Episode]:
-    """Plays one dialogue per scenario to its end, all side by side; finished ones drop out.
-
-    Args:
-        scenarios: n scenarios; the same one may occur more than once.
-        seeds: n episode seeds.
-
-    Returns:
-        n episodes, all done, in order.
-    """
-    reward = reward or default_reward()
-    episodes = [start(scenario, seed) for scenario, seed in zip(scenarios, seeds, strict=True)]
-    running = list(range(len(episodes)))
-    while running:
-        current = [episodes[index] for index in running]
-        views = [persuader_view(episode.dialogue) for episode in current]
-        turn_seeds = [derive_seed(episode.seed, "persuader", episode.turn) for episode in current]
-        try:
-            replies = persuader.act(views, turn_seeds)
-        except PersuadeError as error:
-            replies = [PersuaderReply(error=error)] * len(current)
-        moved = step(current, replies, user_model, reward, max_turns)
-        for index, episode in zip(running, moved, strict=True):
-            episodes[index] = episode
-        running = [index for index in running if not episodes[index].done]
-    return episodes

@@ -23,6 +23,18 @@ class ScenarioError(PersuadeError):
     kind = "scenario"
 
 
+class ConfigError(PersuadeError):
+    """A setting does not exist or has an invalid value."""
+
+    kind = "config"
+
+
+class SpecError(PersuadeError):
+    """A spec (of a user model, persuader, judge or backend) can't be parsed."""
+
+    kind = "spec"
+
+
 class UnknownNameError(PersuadeError):
     """A name (of an agent, user model, preset, format or scenario) is not registered.
 

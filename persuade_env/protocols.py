@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypedDict, runtime_checkable
 
 from persuade_env.dialogue import Dialogue, PersuadeeTurn, PersuaderTurn, Scenario
 from persuade_env.errors import PersuadeError
@@ -180,6 +180,38 @@ class ChatModel(Protocol):
             ChatError: if the model as a whole can't answer.
         """
         ...
+
+
+class StepInfo(TypedDict):
+    """`info` at reset and at every step: always these keys, always these types."""
+
+    messages: list[dict[str, str]]
+    """The dialogue as chat messages from the persuader's side: scenario as system, words alone."""
+    turn: int
+    """Persuader turns so far."""
+    scenario_id: str
+    attitude: float
+    """The user's agreement with the goal, 1 to 7; the initial one at reset."""
+    tone: str
+    """Of the user's last words; empty before any."""
+    decision: str
+    """The user's last decision: `continue`, `accept`, `refuse`; empty before any."""
+    outcome: str
+    """`accepted`, `refused`, or `undecided` as long as it is."""
+    stop_reason: str
+    """Why the episode ended: `accepted`, `refused`, `max_turns`, `error`; empty while it runs."""
+    valid: bool
+    """False if the user model or the persuader failed: not a result, and nothing to train on."""
+    error_kind: str
+    """The kind of the error that made it invalid; empty otherwise."""
+    malformed_turns: int
+    """Actions so far that attempted the intent-to-strategy format and failed."""
+    reward_terms: dict[str, float]
+    """The weighted terms of this step's reward, which is their sum."""
+    user_prompt_tokens: int
+    """Tokens that the user model read in this episode; 0 for one without a language model."""
+    user_completion_tokens: int
+    """Tokens that the user model wrote in this episode."""
 
 
 def persuader_view(dialogue: Dialogue) -> Dialogue:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 
 from persuade_env.dialogue import MAX_ATTITUDE, MIN_ATTITUDE, Dialogue, Outcome
-from persuade_env.errors import UnknownNameError
+from persuade_env.registry import REWARD_TERMS
 from persuade_env.safety.misconduct import detect_misconduct
 
 
@@ -18,6 +17,20 @@ class Transition:
     before: Dialogue
     after: Dialogue
     malformed: bool = False
+
+
+Term = Callable[[Transition], float]
+"""A reward term: a number for one persuader turn and the answer to it."""
+
+
+def reward_term(name: str) -> Term:
+    """The reward term of that name, an entry point or `module:function`.
+
+    Raises:
+        UnknownNameError: if there is none; it lists what exists.
+    """
+    term: Term = REWARD_TERMS.target(name)
+    return term
 
 
 def attitude_gain(transition: Transition) -> float:
@@ -50,36 +63,35 @@ def misconduct_penalty(transition: Transition) -> float:
     return -1.0 if detect_misconduct(transition.after) else 0.0
 
 
-TERMS: Mapping[str, Callable[[Transition], float]] = MappingProxyType(
-    {
-        "attitude_gain": attitude_gain,
-        "outcome": outcome,
-        "malformed": malformed,
-        "words": words,
-        "conduct": misconduct_penalty,
-    }
-)
-"""Every reward term by name."""
-
-
 @dataclass(frozen=True)
 class Reward:
     """A weighted sum of named terms.
+
+    Args:
+        weights: by name. A term is an entry point in the group `persuade_env.reward_terms`
+            (`attitude_gain`, `outcome`, `malformed`, `words`, `conduct` ship) or
+            `module:function`: any function of a `Transition` that gives a number.
+
+    Raises:
+        UnknownNameError: if there is no term of a name; it lists what exists.
 
     >>> Reward({"attitude_gain": 1.0, "words": 0.1}).weights["words"]
     0.1
     """
 
     weights: Mapping[str, float]
+    _functions: Mapping[str, Term] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for name in self.weights:
-            if name not in TERMS:
-                raise UnknownNameError("reward term", name, sorted(TERMS))
+        functions = {name: reward_term(name) for name in self.weights}
+        object.__setattr__(self, "_functions", functions)
 
     def terms(self, transition: Transition) -> dict[str, float]:
         """The weighted value of each term; the reward is their sum."""
-        return {name: weight * TERMS[name](transition) for name, weight in self.weights.items()}
+        return {
+            name: weight * self._functions[name](transition)
+            for name, weight in self.weights.items()
+        }
 
     def zero(self) -> dict[str, float]:
         """All terms at 0: at reset, and for a turn whose user model failed."""

@@ -20,9 +20,9 @@ os.environ.setdefault("WANDB_MODE", "offline")
 @pytest.fixture(scope="session")
 def chat():
     """The embedded model as it ships, in this machine's format, packed for the CPU."""
-    from persuade_env.llm.chat_models import chat_from_spec
+    from persuade_env.registry import load_chat_model
 
-    return chat_from_spec()
+    return load_chat_model()
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,8 @@ from agents.persuaders.intent_to_strategy import IntentToStrategyPersuader
 from agents.persuaders.prompted import PromptedPersuader
 from agents.persuaders.prompts import persuader_messages, spoken_messages
 from agents.persuaders.scripted import CONTROLS
-from agents.preferences.simulate import PreferenceSettings, preference_contexts, simulate
+from agents.preferences.data import PreferenceSettings, preference_contexts
+from agents.preferences.simulate import simulate
 from persuade_env.action_format import render_turn
 from persuade_env.dialogue import (
     Concern,
@@ -35,9 +36,9 @@ from persuade_env.dialogue import (
 )
 from persuade_env.envs.core import describe_scenario
 from persuade_env.envs.realizers import ChatRealizer, TextRealizer
-from persuade_env.episode import rollout
 from persuade_env.judges.chat import ChatJudge
 from persuade_env.protocols import Completion, StopReason, UserReply, persuader_view
+from persuade_env.rollout import rollout
 from tests.helpers import ScriptedUser
 from user_models.rule_based import ConcernsUser
 

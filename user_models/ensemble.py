@@ -12,9 +12,11 @@ import numpy as np
 
 from persuade_env.dialogue import Decision, Dialogue, PersuadeeTurn
 from persuade_env.errors import UserModelError
+from persuade_env.llm.pool import ModelPool
 from persuade_env.protocols import Usage, UserModel, UserReply
 from persuade_env.registry import load_user_model
 from persuade_env.seeding import derive_seed
+from persuade_env.spec import SpecLike
 
 
 class PopulationUser:
@@ -73,22 +75,21 @@ class PopulationUser:
         return UserReply(turn=turn, usage=usage)
 
 
-def from_spec(argument: str = "") -> PopulationUser:
-    """The population of a spec: `population=concerns+learned=FOLDER`, with `@0.25` a quantile.
+def from_spec(
+    members: Sequence[SpecLike] = (),
+    quantile: float | None = None,
+    *,
+    models: ModelPool | None = None,
+) -> PopulationUser:
+    """The ensemble of a spec: `population=concerns+learned=FOLDER`, with `@0.25` a quantile.
 
     Raises:
         UserModelError: if no members are named, or the quantile is no number from 0 to 1.
         UnknownNameError: if there is no user model of a member's name.
     """
-    names, has_quantile, quantile = argument.partition("@")
-    members = [name.strip() for name in names.split("+") if name.strip()]
     if not members:
         raise UserModelError(
             "a population needs members: `population=concerns+learned=FOLDER`, and for a quantile "
             "in place of the mean `population=…@0.25`"
         )
-    try:
-        chosen = float(quantile) if has_quantile else None
-    except ValueError as error:
-        raise UserModelError(f"{quantile!r} is no quantile: a number from 0 to 1") from error
-    return PopulationUser([load_user_model(name) for name in members], chosen)
+    return PopulationUser([load_user_model(member, models) for member in members], quantile)

@@ -13,8 +13,11 @@ from typing import Any
 
 from persuade_env.dialogue import TONES, Decision, Dialogue, PersuadeeTurn, PersuaderTurn
 from persuade_env.errors import UserModelError
+from persuade_env.llm.pool import ModelPool
 from persuade_env.protocols import ChatModel, Completion, Message, StopReason, Usage, UserReply
+from persuade_env.registry import load_chat_model
 from persuade_env.seeding import derive_seed
+from persuade_env.spec import SpecLike
 from persuade_env.text.normalize import one_line
 from user_models.learned.user import (
     EMPTY_RESPONSE,
@@ -138,8 +141,6 @@ def prompted_messages(dialogue: Dialogue) -> list[Message]:
     return messages
 
 
-def from_spec(argument: str = "") -> PromptedUser:
+def from_spec(model: SpecLike = "", *, models: ModelPool | None = None) -> PromptedUser:
     """`prompted` (the embedded model), `prompted=MODEL` or `prompted=URL#MODEL`."""
-    from persuade_env.llm.chat_models import chat_from_spec
-
-    return PromptedUser(chat_from_spec(argument) if argument else chat_from_spec())
+    return PromptedUser(load_chat_model(model, models))

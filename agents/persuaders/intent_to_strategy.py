@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 
 from agents.persuaders.prompts import persuader_messages
 from persuade_env.action_format import parse_turn, read_action
 from persuade_env.dialogue import Dialogue
 from persuade_env.errors import MalformedTurnError, PersuaderError
+from persuade_env.llm.pool import ModelPool
 from persuade_env.protocols import ChatModel, Completion, PersuaderReply, StopReason, Usage
+from persuade_env.registry import load_chat_model
 from persuade_env.seeding import derive_seed
+from persuade_env.spec import SpecLike
 from persuade_env.text.normalize import whole_sentences
 
 
@@ -85,20 +87,30 @@ def _read(completion: Completion) -> PersuaderReply:
     return PersuaderReply(turn=turn, usage=usage, malformed=malformed, completion=completion)
 
 
-@lru_cache(maxsize=4)
-def load_persuader(folder: Path) -> IntentToStrategyPersuader:
-    from persuade_env.llm.backends.transformers import load_checkpoint
+def from_spec(
+    model: SpecLike = "", *, models: ModelPool | None = None
+) -> IntentToStrategyPersuader:
+    """`intent-to-strategy` on the embedded model, or `intent-to-strategy=MODEL`."""
+    return IntentToStrategyPersuader(load_chat_model(model, models))
 
-    return IntentToStrategyPersuader(load_checkpoint(folder, "persuader"))
 
-
-def from_checkpoint(folder: str | Path) -> IntentToStrategyPersuader:
-    """The trained persuader of a checkpoint folder (SFT, DPO).
+def from_checkpoint(
+    path: str | Path = "", *, models: ModelPool | None = None
+) -> IntentToStrategyPersuader:
+    """The trained persuader of a checkpoint folder (SFT, DPO, PPO, GRPO).
 
     Raises:
         PersuaderError: if no folder is named.
         ChatError: if it holds no persuader.
     """
-    if not str(folder):
+    if not str(path):
         raise PersuaderError("a trained persuader needs a checkpoint: `checkpoint=FOLDER`")
-    return load_persuader(Path(folder).resolve())
+    folder = Path(path).resolve()
+    pool = models or ModelPool()
+    return pool.get(("persuader", folder), lambda: _load(folder))
+
+
+def _load(folder: Path) -> IntentToStrategyPersuader:
+    from persuade_env.llm.backends.transformers import load_checkpoint
+
+    return IntentToStrategyPersuader(load_checkpoint(folder, "persuader"))

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 
 from agents.persuaders.prompts import spoken_messages
 from persuade_env.dialogue import Dialogue, PersuaderTurn
+from persuade_env.llm.pool import ModelPool
 from persuade_env.protocols import ChatModel, Completion, PersuaderReply, StopReason, Usage
+from persuade_env.registry import load_chat_model
 from persuade_env.seeding import derive_seed
+from persuade_env.spec import SpecLike
 from persuade_env.text.normalize import one_line, whole_sentences
 
 
@@ -67,6 +70,11 @@ class PromptedPersuader:
             _read(dialogue, completion)
             for dialogue, completion in zip(dialogues, completions, strict=True)
         ]
+
+
+def from_spec(model: SpecLike = "", *, models: ModelPool | None = None) -> PromptedPersuader:
+    """`prompted` (the embedded model), `prompted=MODEL` or `prompted=URL#MODEL`."""
+    return PromptedPersuader(load_chat_model(model, models))
 
 
 def _read(dialogue: Dialogue, completion: Completion) -> PersuaderReply:

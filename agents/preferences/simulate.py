@@ -12,189 +12,26 @@ figure adds up four verdicts; `depth=4, n_paths=1` and `depth=1, n_paths=4` are 
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from itertools import combinations
-from pathlib import Path
-from typing import Any
 
-from persuade_env.action_format import render_turn
-from persuade_env.dialogue import Decision, Dialogue, PersuadeeTurn, ScenarioRecord
-from persuade_env.judges.attitude import AttitudeJudge, scores
-from persuade_env.protocols import (
-    Judge,
-    Persuader,
-    PersuaderReply,
-    UserModel,
-    persuader_view,
-    user_view,
+from agents.preferences.data import (
+    Candidate,
+    Comparison,
+    Preference,
+    PreferenceContext,
+    PreferenceSettings,
+    SimulatedPath,
+    SimulatedPreferences,
 )
+from agents.preferences.lookahead import look_ahead
+from persuade_env.action_format import render_turn
+from persuade_env.dialogue import Dialogue
+from persuade_env.episode import Episode
+from persuade_env.judges.attitude import AttitudeJudge, scores
+from persuade_env.protocols import Judge, Persuader, PersuaderReply, UserModel, persuader_view
 from persuade_env.seeding import derive_seed
-
-
-@dataclass(frozen=True)
-class PreferenceSettings:
-    """How preferences are simulated."""
-
-    n_candidates: int = 4
-    """Candidate turns per context; every two of them are compared. The paper's are 2."""
-    n_paths: int = 1
-    """Simulated continuations per candidate, each with its own seed."""
-    depth: int = 2
-    """Persuader turns per path, the candidate included."""
-    decay: float = 0.7
-    """Weight of each further turn of a path, relative to the one before."""
-    margin: float = 0.25
-    """Pairs whose |R| is below this are dropped."""
-    tie_band: float = 0.1
-    """Attitudes closer than this (Likert points) tie: nobody would tell such people apart."""
-    max_pairs: int = 2
-    """Per context, the clearest; they share candidates, so more of them teach little more."""
-    keep_malformed: bool = False
-    """Also compare candidates that don't follow the format; for runs of a few steps, whose
-    persuader hasn't learned it yet."""
-
-
-@dataclass(frozen=True)
-class PreferenceContext:
-    """A point in a dialogue at which the persuader has to speak, and where it comes from."""
-
-    id: str
-    dialogue: Dialogue
-
-
-@dataclass(frozen=True)
-class SimulatedPath:
-    """One simulated continuation: what the user felt after each turn, and how it ended."""
-
-    seed: int
-    attitudes: tuple[float, ...]
-    outcome: str
-    error_kind: str = ""
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A sampled persuader turn with its tokens and its paths."""
-
-    text: str
-    seed: int
-    prompt_ids: tuple[int, ...]
-    token_ids: tuple[int, ...]
-    logprobs: tuple[float, ...]
-    malformed: bool
-    error_kind: str
-    paths: tuple[SimulatedPath, ...]
-
-    def usable(self, settings: PreferenceSettings) -> bool:
-        """Well-formed, with tokens to train on and no failed path."""
-        return (
-            (settings.keep_malformed or not self.malformed)
-            and not self.error_kind
-            and bool(self.token_ids)
-            and all(not path.error_kind for path in self.paths)
-        )
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two candidates of one context and the score R of the first against the second."""
-
-    first: int
-    second: int
-    score: float
-
-
-@dataclass(frozen=True)
-class SimulatedPreferences:
-    """Everything that was simulated at one context: the provenance of its preferences."""
-
-    context_id: str
-    scenario_id: str
-    turn: int
-    candidates: tuple[Candidate, ...]
-    comparisons: tuple[Comparison, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> SimulatedPreferences:
-        candidates = tuple(
-            Candidate(
-                **{
-                    **one,
-                    "prompt_ids": tuple(one["prompt_ids"]),
-                    "token_ids": tuple(one["token_ids"]),
-                    "logprobs": tuple(one["logprobs"]),
-                    "paths": tuple(
-                        SimulatedPath(**{**path, "attitudes": tuple(path["attitudes"])})
-                        for path in one["paths"]
-                    ),
-                }
-            )
-            for one in data["candidates"]
-        )
-        comparisons = tuple(Comparison(**one) for one in data["comparisons"])
-        return cls(**{**data, "candidates": candidates, "comparisons": comparisons})
-
-
-@dataclass(frozen=True)
-class Preference:
-    """A pair to train on: token ids as they were sampled, the better reply first."""
-
-    context_id: str
-    prompt_ids: tuple[int, ...]
-    chosen_ids: tuple[int, ...]
-    rejected_ids: tuple[int, ...]
-    margin: float
-
-
-def load_preferences(path: Path) -> list[Preference]:
-    """The pairs of a JSON Lines file, as they were stored."""
-    pairs = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
-        ids = {key: tuple(row[key]) for key in ("prompt_ids", "chosen_ids", "rejected_ids")}
-        pairs.append(Preference(**{**row, **ids}))
-    return pairs
-
-
-def preference_contexts(records: Sequence[ScenarioRecord]) -> list[PreferenceContext]:
-    """Every point of the recorded dialogues at which the persuader has to speak.
-
-    The opening is shared by a scenario's dialogues with the same persona and taken once.
-    """
-    found: dict[str, PreferenceContext] = {}
-    for record in records:
-        for recorded in record.dialogues:
-            for place, turn in enumerate(recorded.turns):
-                if turn.role != "persuader":
-                    continue
-                shared = not place and recorded.persona is None
-                name = f"{record.id}/opening" if shared else f"{record.id}/{recorded.id}/{place}"
-                found.setdefault(
-                    name, PreferenceContext(name, record.dialogue(recorded, until=place))
-                )
-    return list(found.values())
-
-
-@dataclass
-class Lookahead:
-    """A path in the making: a dialogue that ends in the persuader turn to be tried."""
-
-    dialogue: Dialogue
-    seed: int
-    error_kind: str = ""
-
-    @property
-    def running(self) -> bool:
-        last = self.dialogue.turns[-1]
-        return not self.error_kind and (
-            not isinstance(last, PersuadeeTurn) or last.decision is Decision.CONTINUE
-        )
 
 
 def simulate(
@@ -222,31 +59,36 @@ def simulate(
     replies = persuader.act(
         [persuader_view(context.dialogue) for context, _ in slots], [one for _, one in slots]
     )
-    walks = [
-        [
-            # Path i of every candidate of a context shares its seed: common random numbers
-            # make the comparison one of candidates rather than of luck.
-            Lookahead(
-                context.dialogue.extended(reply.turn) if reply.turn else context.dialogue,
-                derive_seed(seed, context.id, "path", index),
-                reply.error.kind if reply.error else "",
-            )
-            for index in range(settings.n_paths)
-        ]
+    # Path i of every candidate of a context shares its seed: common random numbers make the
+    # comparison one of candidates rather than of luck.
+    paths = [
+        (context.dialogue, reply, derive_seed(seed, context.id, "path", index))
         for (context, _), reply in zip(slots, replies, strict=True)
+        for index in range(settings.n_paths)
     ]
-    advance([walk for group in walks for walk in group], persuader, user_model, settings.depth)
+    played = look_ahead(
+        [dialogue for dialogue, _, _ in paths],
+        [reply for _, reply, _ in paths],
+        [path_seed for _, _, path_seed in paths],
+        persuader,
+        user_model,
+        depth=settings.depth,
+    )
+    episodes = [
+        played[start : start + settings.n_paths]
+        for start in range(0, len(played), settings.n_paths)
+    ]
     results = []
     for number, context in enumerate(contexts):
-        place = slice(number * settings.n_candidates, (number + 1) * settings.n_candidates)
+        own = slice(number * settings.n_candidates, (number + 1) * settings.n_candidates)
         candidates = tuple(
             _candidate(reply, slot_seed, group, context)
             for reply, (_, slot_seed), group in zip(
-                replies[place], slots[place], walks[place], strict=True
+                replies[own], slots[own], episodes[own], strict=True
             )
         )
         comparisons = tuple(
-            Comparison(a, b, _score(walks[place][a], walks[place][b], context, judge, settings))
+            Comparison(a, b, _score(episodes[own][a], episodes[own][b], context, judge, settings))
             for a, b in combinations(range(len(candidates)), 2)
             if candidates[a].usable(settings) and candidates[b].usable(settings)
         )
@@ -262,43 +104,8 @@ def simulate(
     return results
 
 
-def advance(
-    walks: Sequence[Lookahead], persuader: Persuader, user_model: UserModel, depth: int
-) -> None:
-    """Lets every walk go on until it ends or `depth` persuader turns were answered, in place.
-
-    All walks go through the models in the same batches.
-    """
-    for level in range(depth):
-        if level:
-            running = [walk for walk in walks if walk.running]
-            if not running:
-                return
-            replies = persuader.act(
-                [persuader_view(walk.dialogue) for walk in running],
-                [derive_seed(walk.seed, "persuader", level) for walk in running],
-            )
-            _extend(running, replies)
-        running = [walk for walk in walks if walk.running]
-        if not running:
-            return
-        answers = user_model.reply(
-            [user_view(walk.dialogue) for walk in running],
-            [derive_seed(walk.seed, "user", level) for walk in running],
-        )
-        _extend(running, answers)
-
-
-def _extend(walks: Sequence[Lookahead], replies: Sequence[Any]) -> None:
-    for walk, reply in zip(walks, replies, strict=True):
-        if reply.turn is None:
-            walk.error_kind = reply.error.kind
-        else:
-            walk.dialogue = walk.dialogue.extended(reply.turn)
-
-
 def _candidate(
-    reply: PersuaderReply, seed: int, walks: Sequence[Lookahead], context: PreferenceContext
+    reply: PersuaderReply, seed: int, episodes: Sequence[Episode], context: PreferenceContext
 ) -> Candidate:
     completion = reply.completion
     before = len(context.dialogue.persuadee_turns)
@@ -312,23 +119,23 @@ def _candidate(
         error_kind=reply.error.kind if reply.error else "",
         paths=tuple(
             SimulatedPath(
-                seed=walk.seed,
+                seed=episode.seed,
                 attitudes=tuple(
                     round(turn.attitude, 4)
-                    for turn in walk.dialogue.persuadee_turns[before:]
+                    for turn in episode.dialogue.persuadee_turns[before:]
                     if turn.attitude is not None
                 ),
-                outcome=walk.dialogue.outcome.value,
-                error_kind=walk.error_kind,
+                outcome=episode.dialogue.outcome.value,
+                error_kind=episode.error_kind,
             )
-            for walk in walks
+            for episode in episodes
         ),
     )
 
 
 def _score(
-    first: Sequence[Lookahead],
-    second: Sequence[Lookahead],
+    first: Sequence[Episode],
+    second: Sequence[Episode],
     context: PreferenceContext,
     judge: Judge,
     settings: PreferenceSettings,
@@ -342,12 +149,12 @@ def _score(
         for a, b in zip(first, second, strict=True):
             pairs.append((_until(a.dialogue, end), _until(b.dialogue, end)))
             weights.append(settings.decay**level)
-    told = [
+    verdicts = [
         (weight, verdict)
         for weight, verdict in zip(weights, scores(judge, pairs), strict=True)
         if not math.isnan(verdict)  # the judge failed
     ]
-    return sum(w * v for w, v in told) / sum(w for w, _ in told) if told else 0.0
+    return sum(w * v for w, v in verdicts) / sum(w for w, _ in verdicts) if verdicts else 0.0
 
 
 def _until(dialogue: Dialogue, end: int) -> Dialogue:
@@ -364,21 +171,22 @@ def preferences(
     left out.
     """
     settings = settings or PreferenceSettings()
-    pairs = []
-    for one in simulated:
-        found = 0
-        for comparison in sorted(one.comparisons, key=lambda pair: _clarity(one, pair)):
-            if found == settings.max_pairs or abs(comparison.score) < settings.margin:
+    pairs: list[Preference] = []
+    for context in simulated:
+        kept = 0
+        for comparison in sorted(context.comparisons, key=lambda pair: _clarity(context, pair)):
+            if kept == settings.max_pairs or abs(comparison.score) < settings.margin:
                 break
-            better, worse = one.candidates[comparison.first], one.candidates[comparison.second]
+            better = context.candidates[comparison.first]
+            worse = context.candidates[comparison.second]
             if comparison.score < 0:
                 better, worse = worse, better
             if better.token_ids == worse.token_ids:
                 continue
-            found += 1
+            kept += 1
             pairs.append(
                 Preference(
-                    one.context_id,
+                    context.context_id,
                     better.prompt_ids,
                     better.token_ids,
                     worse.token_ids,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from agents.preferences.simulate import Preference
+from agents.preferences.data import Preference
 from agents.training.config import DPOSettings
 from persuade_env.errors import PersuadeError
 from persuade_env.llm.checkpoint import adapter_paths, read_checkpoint, save_checkpoint

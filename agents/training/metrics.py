@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from persuade_env.dialogue import Outcome
 from persuade_env.episode import Episode
+from persuade_env.metrics import MetricsLogger
 
 
 def episode_metrics(episodes: Sequence[Episode]) -> dict[str, float]:
@@ -38,3 +40,22 @@ def episode_metrics(episodes: Sequence[Episode]) -> dict[str, float]:
         "malformed": mean([episode.malformed_turns / max(1, episode.turn) for episode in valid]),
         "words": mean([float(len(turn.response.split())) for turn in turns]),
     }
+
+
+def metrics_callback(stage: str, metrics: MetricsLogger) -> Any:
+    """A transformers callback that hands on what a trainer logs, step by step."""
+    from transformers import TrainerCallback
+
+    class MetricsCallback(TrainerCallback):
+        def on_log(
+            self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any
+        ) -> None:
+            numbers = {
+                name: float(value)
+                for name, value in (logs or {}).items()
+                if isinstance(value, int | float)
+            }
+            if numbers:
+                metrics.log(stage, int(state.global_step), numbers)
+
+    return MetricsCallback()

@@ -10,14 +10,20 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agents.training.metrics import episode_metrics
+from experiments.benchmark.config import BenchmarkSettings
 from experiments.common.bootstrap import Estimate, clustered_mean, clustered_ratio
 from experiments.common.storage import BatchLog, read_json, write_json
 from persuade_env.dialogue import Outcome, Scenario
-from persuade_env.episode import Episode, rollout
-from persuade_env.judges.attitude import AttitudeJudge, load_judge, scores, shown_judge
+from persuade_env.episode import Episode
+from persuade_env.judges.attitude import AttitudeJudge, scores
+from persuade_env.metrics import MetricsLogger, NoMetrics
 from persuade_env.protocols import Judge, Persuader, UserModel
+from persuade_env.registry import load_judge
+from persuade_env.rollout import rollout
 from persuade_env.safety.misconduct import detect_misconduct_by_turn
 from persuade_env.seeding import derive_seed, generator
+from persuade_env.spec import hide_password
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,21 +43,6 @@ METRICS = {
     "tokens": "new tokens per dialogue, persuader and user model",
 }
 """Columns of the benchmark's table and what they mean."""
-
-
-@dataclass(frozen=True)
-class BenchmarkSettings:
-    """What is run."""
-
-    episodes_per_scenario: int = 1
-    max_turns: int = 4
-    batch_size: int = 32
-    """Dialogues that run side by side, and the unit in which they are stored."""
-    baseline: str = "sft"
-    """The agent that win rates compare with."""
-    judge: str = AttitudeJudge.name
-    """What win rates are judged by (`persuade_env.judges.attitude.load_judge`)."""
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -88,6 +79,7 @@ class Row:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Row:
+        """The row that `to_json` made this of."""
         metrics = {
             name: Estimate(**{k: math.nan if v is None else v for k, v in one.items()})
             for name, one in data["metrics"].items()
@@ -101,12 +93,19 @@ def run_pair(
     scenarios: Sequence[Scenario],
     log: BatchLog,
     settings: BenchmarkSettings,
-    progress: Callable[[int], None] = lambda _: None,
+    on_batch: Callable[[Sequence[Episode], float], None] = lambda _episodes, _seconds: None,
 ) -> tuple[list[Episode], float]:
     """All dialogues of one agent against one user model, resuming after the last stored batch.
 
     Every agent meets a user model on the same scenarios with the same episode seeds.
-    `progress` is told how many dialogues were added.
+
+    Args:
+        agent: the persuader.
+        user_model: plays the persuadee.
+        scenarios: what they talk about, `episodes_per_scenario` times each.
+        log: where finished batches are stored, and read again.
+        settings: of the benchmark.
+        on_batch: told each batch, and the seconds that it took; 0 if it was stored already.
 
     Returns:
         The episodes, and the seconds this call spent on the batches that were not stored yet.
@@ -121,6 +120,7 @@ def run_pair(
     seconds = 0.0
     for start in range(0, len(plan), settings.batch_size):
         batch, key = plan[start : start + settings.batch_size], str(start)
+        took = 0.0
         if key not in done:
             began = time.perf_counter()
             finished = rollout(
@@ -130,12 +130,13 @@ def run_pair(
                 [seed for _, seed in batch],
                 max_turns=settings.max_turns,
             )
-            seconds += time.perf_counter() - began
+            took = time.perf_counter() - began
             log.append(key, [episode.to_json() for episode in finished])
         else:
             finished = [Episode.from_json(row) for row in done[key]]
         episodes += finished
-        progress(len(batch))
+        seconds += took
+        on_batch(finished, took)
     return episodes, seconds
 
 
@@ -256,6 +257,8 @@ def run_benchmark(
     folder: Path,
     settings: BenchmarkSettings,
     progress: Callable[[str, int], None] = lambda _name, _count: None,
+    *,
+    metrics: MetricsLogger | None = None,
 ) -> list[Row]:
     """Every agent against every user model; the table in `folder` as JSON and Parquet.
 
@@ -264,8 +267,15 @@ def run_benchmark(
     results, which are the same on every run.
 
     Args:
-        agents, user_models: by name, loaded when first needed.
+        agents: by name, loaded when first needed.
+        user_models: by name, loaded when first needed.
+        scenarios: what they talk about.
+        folder: where dialogues and results go.
+        settings: of the benchmark.
+        progress: told the pair at work and how many dialogues were added.
+        metrics: takes running means after each batch.
     """
+    metrics = metrics or NoMetrics()
     timings = read_json(folder / "timings.json") or {}
     episodes: dict[tuple[str, str], list[Episode]] = {}
     # The user model outside: at most one of them and all agents are in use at a time.
@@ -274,33 +284,61 @@ def run_benchmark(
         for agent_name, load_agent in agents.items():
             pair = f"{agent_name}--{user_name}"
             user_model = user_model or load_user()
-            found, seconds = run_pair(
+            played, seconds = run_pair(
                 load_agent(),
                 user_model,
                 scenarios,
                 BatchLog(folder / "episodes" / f"{pair}.jsonl"),
                 settings,
-                lambda count, pair=pair: progress(pair, count),  # type: ignore[misc]
+                _Told(pair, progress, metrics),
             )
-            episodes[agent_name, user_name] = found
+            episodes[agent_name, user_name] = played
             if seconds:
                 timings[pair] = round(timings.get(pair, 0.0) + seconds, 3)
                 write_json(folder / "timings.json", timings)
+    return write_rows(episodes, folder, settings)
+
+
+class _Told:
+    """Tells a progress bar and the metrics of each batch of a pair."""
+
+    def __init__(
+        self, pair: str, progress: Callable[[str, int], None], metrics: MetricsLogger
+    ) -> None:
+        self.pair, self.progress, self.metrics = pair, progress, metrics
+        self.episodes: list[Episode] = []
+
+    def __call__(self, batch: Sequence[Episode], seconds: float) -> None:
+        self.episodes += batch
+        self.progress(self.pair, len(batch))
+        if seconds:
+            numbers = episode_metrics(self.episodes) | {
+                "dialogues_per_second": len(batch) / seconds
+            }
+            self.metrics.log(f"benchmark/{self.pair}", len(self.episodes), numbers)
+
+
+def write_rows(
+    episodes: Mapping[tuple[str, str], Sequence[Episode]],
+    folder: Path,
+    settings: BenchmarkSettings,
+) -> list[Row]:
+    """The table of played dialogues, by agent and user model, written to `folder`."""
     judge = load_judge(settings.judge)
     rows = [
         summarize(
             agent,
             user,
-            found,
+            played,
             None if agent == settings.baseline else episodes.get((settings.baseline, user)),
             judge=judge,
-            judge_name=shown_judge(settings.judge),
+            judge_name=hide_password(settings.judge),
             baseline_name=""
             if agent == settings.baseline or (settings.baseline, user) not in episodes
             else settings.baseline,
             seed=settings.seed,
         )
-        for (agent, user), found in episodes.items()
+        for (agent, user), played in episodes.items()
     ]
     write_json(folder / "results.json", [row.to_json() for row in rows])
     frame(rows).to_parquet(folder / "results.parquet")

@@ -25,7 +25,7 @@ from rich.table import Table
 import persuade_env  # noqa: F401 - registers the environments
 from agents.persuaders.strategy_oracle import best_plan
 from experiments.common.bootstrap import Estimate, clustered_mean, clustered_ratio
-from experiments.common.progress import bar
+from experiments.common.progress import progress_bar
 from experiments.common.storage import write_json
 from persuade_env.envs.strategy import DIMENSIONS, StrategyPersuasionEnv
 from persuade_env.seeding import derive_seed, generator
@@ -132,7 +132,7 @@ def train(name: str, user_model: str, steps: int, seed: int) -> Policy:
     torch.set_num_threads(1)  # faster for small networks
     algorithm: Any = {"ppo": PPO, "dqn": DQN, "maskable-ppo": MaskablePPO}[name]
     model = algorithm("MlpPolicy", env, seed=seed, device="cpu")
-    with bar(f"{name} {seed}", steps, "step") as progress:
+    with progress_bar(f"{name} {seed}", steps, "step") as progress:
 
         def count(local: dict[str, Any], _: dict[str, Any]) -> bool:
             progress.update(1)
@@ -154,7 +154,7 @@ def _train_own(user_model: str, steps: int, seed: int) -> Policy:
     from agents.training.strategy_ppo import StrategyPPOSettings, train_strategy_ppo
 
     torch.set_num_threads(1)
-    with bar(f"per-strategy {seed}", steps, "step") as progress:
+    with progress_bar(f"per-strategy {seed}", steps, "step") as progress:
         trained = train_strategy_ppo(
             StrategyPPOSettings(total_steps=steps, seed=seed),
             user_model=user_model,

@@ -1,15 +1,13 @@
-"""The benchmark's rows for people: in the terminal, and as Markdown for a README."""
+"""The benchmark's rows for people: what is shown of a metric, and in which order."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 
-from rich.markup import escape
-from rich.table import Table
-
 from experiments.benchmark.dialogues import Row
 from experiments.common.bootstrap import Estimate
+from experiments.common.table import Column, DataTable
 
 HEADINGS = {
     "success": "success",
@@ -27,7 +25,12 @@ HEADINGS = {
 }
 """Metrics in the order they are shown, and their headings."""
 
-_NARROW = ("success", "attitude_gain", "win_rate", "refused", "malformed")
+_BY_IMPORTANCE = (
+    "attitude_gain", "success", "win_rate", "refused", "misconduct", "invalid", "words",
+    "malformed", "turns", "distinct_2", "unjudged", "tokens",
+)  # fmt: skip
+"""Where a terminal is narrow, the last of these are left out first."""
+_SECONDS = "s/dialogue"
 
 
 def show(estimate: Estimate, name: str) -> str:
@@ -47,48 +50,31 @@ def judged_by(rows: Sequence[Row]) -> str:
     return "; ".join(f"win rate: against {name}, judged by {judge}" for name, judge in judges)
 
 
-def terminal_table(
-    rows: Sequence[Row], seconds: Mapping[str, float], *, wide: bool = False
-) -> Table:
-    """The rows for a terminal; with `wide`, every metric.
+def benchmark_table(rows: Sequence[Row], seconds: Mapping[str, float]) -> DataTable:
+    """The rows with every metric.
 
     Args:
-        seconds: per dialogue, by `AGENT--USER_MODEL`
-        (`experiments.benchmark.dialogues.load_seconds`).
+        rows: of one benchmark.
+        seconds: per dialogue, by `AGENT--USER_MODEL` (`load_seconds`).
     """
-    names = [
-        name
-        for name in HEADINGS
-        if (wide or name in _NARROW) and all(name in row.metrics for row in rows)
+    names = [name for name in HEADINGS if all(name in row.metrics for row in rows)]
+    columns = [
+        Column("user model", left=True),
+        Column("agent", left=True),
+        Column("n", rank=1),
+        *(Column(HEADINGS[name], rank=2 + _BY_IMPORTANCE.index(name)) for name in names),
+        Column(_SECONDS, rank=len(_BY_IMPORTANCE) + 2),
     ]
-    caption = "95 % intervals, bootstrapped by scenario\n" + judged_by(rows)
-    table = Table(caption=escape(caption.strip()), caption_justify="left")
-    for heading in ("user model", "agent"):
-        table.add_column(heading, no_wrap=True)
-    table.add_column("n", justify="right")
-    for name in names:
-        table.add_column(HEADINGS[name], justify="right", no_wrap=True)
-    table.add_column("s/dialogue", justify="right")
-    last = None
+    cells = []
     for row in rows:
-        if last not in (None, row.user_model):
-            table.add_section()
-        last = row.user_model
-        cells = [show(row.metrics[name], name) for name in names]
-        time = f"{seconds.get(f'{row.agent}--{row.user_model}', math.nan):.1f}"
-        table.add_row(row.user_model, row.agent, str(row.n), *cells, time)
-    return table
+        time = seconds.get(f"{row.agent}--{row.user_model}", math.nan)
+        metrics = [show(row.metrics[name], name) for name in names]
+        cells.append([row.user_model, row.agent, str(row.n), *metrics, _time(time)])
+    notes = ["95 % intervals, bootstrapped by scenario; n counts valid dialogues"]
+    if judges := judged_by(rows):
+        notes.append(judges)
+    return DataTable(columns, cells, notes, [row.user_model for row in rows])
 
 
-def markdown_table(rows: Sequence[Row]) -> str:
-    """The same rows in Markdown."""
-    names = list(_NARROW)
-    headings = ["user model", "agent", "n", *(HEADINGS[name] for name in names)]
-    lines = ["| " + " | ".join(headings) + " |", "|---" * len(headings) + "|"]
-    for row in rows:
-        cells = [row.user_model, row.agent, str(row.n)]
-        cells += [show(row.metrics[name], name) for name in names]
-        lines.append("| " + " | ".join(cells) + " |")
-    if judged := judged_by(rows):
-        lines += ["", f"{judged[0].upper()}{judged[1:]}."]
-    return "\n".join(lines)
+def _time(seconds: float) -> str:
+    return "–" if math.isnan(seconds) else f"{seconds:.1f}"

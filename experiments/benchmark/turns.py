@@ -22,12 +22,13 @@ import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
+from experiments.benchmark.config import TurnSettings
 from experiments.benchmark.tables import show
 from experiments.common.bootstrap import Estimate, clustered_mean
 from experiments.common.storage import BatchLog, write_json
 from persuade_env.dialogue import Dialogue, PersuadeeTurn, PersuaderTurn, ScenarioRecord
 from persuade_env.errors import PersuadeError, RunError
-from persuade_env.judges.attitude import AttitudeJudge, load_judge, scores, shown_judge
+from persuade_env.judges.attitude import AttitudeJudge, scores
 from persuade_env.protocols import (
     Persuader,
     PersuaderReply,
@@ -36,7 +37,9 @@ from persuade_env.protocols import (
     persuader_view,
     user_view,
 )
+from persuade_env.registry import load_judge
 from persuade_env.seeding import derive_seed, generator
+from persuade_env.spec import hide_password
 
 PROTOCOL = "turns"
 METRICS = {
@@ -48,17 +51,6 @@ METRICS = {
     "words": "words per response",
     "reference_words": "words per reference",
 }
-
-
-@dataclass(frozen=True)
-class TurnSettings:
-    """What is run."""
-
-    turns_per_dialogue: int = 2
-    """Persuader turns of each recorded dialogue, spread over it; the opening is one of them."""
-    batch_size: int = 32
-    judge: str = AttitudeJudge.name
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -299,7 +291,7 @@ def run_turns(
     """
     places = history_points(records, settings.turns_per_dialogue)
     judge = load_judge(settings.judge)
-    name = shown_judge(settings.judge)
+    name = hide_password(settings.judge)
     asked: Mapping[str, Callable[[], UserModel] | None] = (
         user_models if isinstance(judge, AttitudeJudge) else {"": None}
     )

@@ -8,23 +8,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.markup import escape
-from rich.table import Table
 
 from experiments.cli.options import (
+    Base,
+    Config,
+    Format,
+    Fresh,
+    Overrides,
     Preset,
     RunFolder,
+    RunSeed,
     Scenarios,
-    Seed,
+    TensorBoard,
+    Track,
     TrainUser,
+    Wide,
     names_in,
-    quiet,
     run_folder,
     run_settings,
+    trackers,
 )
-from experiments.common.console import err, out
+from experiments.common.console import err, out, quiet_libraries
 from experiments.common.storage import write_atomically
+from experiments.common.table import Column, DataTable
 
 if TYPE_CHECKING:
     from experiments.comparison.compare import Compared
@@ -32,10 +39,13 @@ if TYPE_CHECKING:
 
 def compare(
     preset: Preset = "default",
+    config: Config = None,
+    overrides: Overrides = None,
+    base: Base = None,
     folder: RunFolder = Path(),
-    seed: Seed = 0,
+    seed: RunSeed = None,
     scenarios: Scenarios = None,
-    train_user: TrainUser = "learned",
+    train_user: TrainUser = None,
     seeds: Annotated[int, typer.Option(min=1, help="Of each method, from --seed on.")] = 3,
     methods: Annotated[
         str,
@@ -51,6 +61,11 @@ def compare(
             "held-out is a learned user that nothing was trained against."
         ),
     ] = "",
+    fresh: Fresh = False,
+    track: Track = False,
+    tensorboard: TensorBoard = False,
+    wide: Wide = False,
+    format: Format = "table",
 ) -> None:
     """Several seeds of SFT, best-of-n, DPO, GRPO and PPO on a run's users, and their gain over SFT.
 
@@ -61,77 +76,79 @@ def compare(
     from experiments.comparison import compare as comparison
     from experiments.comparison.plots import plot
     from experiments.pipeline import run as pipeline
+    from experiments.reporting.metrics import live_metrics
 
-    quiet()
     names = names_in(methods)
     comparison.check(names)
-    folder = run_folder(folder, preset, seed, scenarios, train_user)
-    settings = run_settings(preset, seed, scenarios, train_user)
+    settings = run_settings(preset, config, overrides, base, seed, scenarios, train_user)
+    folder = run_folder(folder, preset, config, settings)
+    quiet_libraries()
     if user_models:
         settings = replace(settings, user_models=tuple(names_in(user_models)))
         for name in settings.user_models:
             validate_user(name)
-    found = comparison.compare(
-        folder, settings, seeds, methods=names, on_progress=lambda line: err.print(escape(line))
-    )
-    out.print(_table(found))
+    with live_metrics(folder, trackers(track, tensorboard), settings) as metrics:
+        results = comparison.compare(
+            folder,
+            settings,
+            seeds,
+            methods=names,
+            fresh=fresh,
+            metrics=metrics,
+            on_progress=lambda line: err.print(escape(line)),
+        )
+    table = comparison_table(results)
+    table.print(out, format, wide=wide)
     for name, cost in comparison.costs(folder, settings, seeds, names).items():
-        out.print(
+        err.print(
             f"{name}: {cost.dialogues:.0f} dialogues simulated, {cost.minutes:.1f} minutes "
             "(mean of seeds, beside what all share)",
             highlight=False,
         )
     place = folder / comparison.FOLDER
     plot(comparison.curves(folder, settings, seeds, names), place / "curves.svg")
-    write_atomically(place / "results.md", markdown(found))
-    out.print(f"machine: {pipeline.machine()}", highlight=False)
+    write_atomically(place / "results.md", table.markdown())
+    err.print(f"machine: {pipeline.machine()}", highlight=False)
     names_written = ("results.json", "results.md", "curves.svg")
-    out.print(f"results: {', '.join(str(place / one) for one in names_written)}", soft_wrap=True)
+    err.print(f"results: {', '.join(str(place / one) for one in names_written)}", soft_wrap=True)
 
 
-_HEADINGS = (
-    "user model", "agent", "n", "attitude gain", "over SFT", "by seed", "success", "words/turn",
-    "malformed", "misconduct",
-)  # fmt: skip
+_COLUMNS = (
+    Column("user model", left=True),
+    Column("agent", left=True),
+    Column("n", rank=4),
+    Column("attitude gain", rank=1),
+    Column("over SFT", rank=0),
+    Column("by seed", rank=6),
+    Column("success", rank=2),
+    Column("words/turn", rank=7),
+    Column("malformed", rank=8),
+    Column("misconduct", rank=5),
+)
 
 
-def _cells(one: Compared) -> list[str]:
+def comparison_table(results: Sequence[Compared]) -> DataTable:
+    """One row for each user model and method."""
     from experiments.benchmark.tables import show
 
-    row = one.row
-    return [
-        row.user_model,
-        row.agent + ("*" if one.against_its_own else ""),
-        str(row.n),
-        show(row.metrics["attitude_gain"], "attitude_gain"),
-        show(one.over_sft, "attitude_gain"),
-        " ".join(f"{value:.2f}" for value in one.by_seed),
-        f"{row.metrics['success'].value:.2f}",
-        f"{row.metrics['words'].value:.1f}",
-        *(f"{row.metrics[name].value:.2f}" for name in ("malformed", "misconduct")),
-    ]
-
-
-def _table(found: Sequence[Compared]) -> Table:
-    table = Table(
-        box=SIMPLE_HEAD,
-        caption="95 % intervals; gain over SFT with scenarios and seeds resampled\n"
+    rows = []
+    for result in results:
+        row = result.row
+        rows.append(
+            [
+                row.user_model,
+                row.agent + ("*" if result.against_its_own else ""),
+                str(row.n),
+                show(row.metrics["attitude_gain"], "attitude_gain"),
+                show(result.over_sft, "attitude_gain"),
+                " ".join(f"{value:.2f}" for value in result.by_seed),
+                f"{row.metrics['success'].value:.2f}",
+                f"{row.metrics['words'].value:.1f}",
+                *(f"{row.metrics[name].value:.2f}" for name in ("malformed", "misconduct")),
+            ]
+        )
+    notes = (
+        "95 % intervals; gain over SFT with scenarios and seeds resampled",
         "*: against the user that it learned from, or looks into",
-        caption_justify="left",
-        padding=(0, 1, 0, 0),
     )
-    for place, heading in enumerate(_HEADINGS):
-        table.add_column(heading, justify="left" if place < 2 else "right", no_wrap=True)
-    last = None
-    for one in found:
-        if last not in (None, one.row.user_model):
-            table.add_section()
-        last = one.row.user_model
-        table.add_row(*map(escape, _cells(one)))
-    return table
-
-
-def markdown(found: Sequence[Compared]) -> str:
-    """The table for a document."""
-    rows = [_HEADINGS, ["---"] * len(_HEADINGS), *map(_cells, found)]
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows).replace("*", "\\*")
+    return DataTable(_COLUMNS, rows, notes, [result.row.user_model for result in results])

@@ -8,10 +8,9 @@ from typing import Annotated
 
 import typer
 
-from experiments.cli.options import RUNS, Seed, names_in, quiet
-from experiments.common.console import out
+from experiments.cli.options import RUNS, OfRun, ScenarioFile, Seed, Split, names_in
+from experiments.common.console import out, quiet_libraries
 from persuade_env.errors import RunError
-from persuade_env.scenarios import SPLITS
 
 
 def fidelity(
@@ -22,14 +21,11 @@ def fidelity(
             "module:attribute."
         ),
     ] = "learned",
-    split: Annotated[str, typer.Option(help=f"One of {', '.join(SPLITS)}.")] = "test",
-    scenarios: Annotated[
-        Path | None, typer.Option(help="A scenario file in place of the shipped corpus.")
-    ] = None,
-    run_folder: Annotated[
-        Path, typer.Option("--run", help="The run whose trained models are meant.")
-    ] = RUNS / "default",
-    folder: Annotated[Path, typer.Option("--out", help="Where the card goes.")] = RUNS / "fidelity",
+    split: Split = "test",
+    scenarios: ScenarioFile = None,
+    run_folder: OfRun = RUNS / "default",
+    folder: Annotated[Path, typer.Option("--out", help="Where the report goes.")] = RUNS
+    / "fidelity",
     ctompersu: Annotated[
         Path | None, typer.Option(help="CToMPersu's file: likelihood and turns on it, too.")
     ] = None,
@@ -37,69 +33,71 @@ def fidelity(
         Path | None,
         typer.Option(help="PersuasionForGood's folder: the same, and whether people gave."),
     ] = None,
-    wordless: Annotated[
+    without_words: Annotated[
         bool,
         typer.Option(
             "--without-words",
-            help="The mind of a learned user alone: minutes less, and nothing about words.",
+            help="A learned user's attitude model alone: minutes less, and nothing about words.",
         ),
     ] = False,
-    mindless: Annotated[
+    without_attitude: Annotated[
         bool,
         typer.Option(
+            "--without-attitude",
             "--without-mind",
-            help="What it says alone: likelihood, turns and outcomes, the other part of a card.",
+            help="What it says alone: likelihood, turns and outcomes, the other part of a report.",
         ),
     ] = False,
-    limit: Annotated[int, typer.Option(min=2, help="Scenarios in which a mind is probed.")] = 12,
-    reference: Annotated[
+    limit: Annotated[
+        int, typer.Option(min=2, help="Scenarios in which the attitude model is probed.")
+    ] = 12,
+    compare_to: Annotated[
         Path | None,
-        typer.Option(help="Folder of another user's card, such as the untuned model's: a column."),
+        typer.Option(
+            "--compare-to",
+            "--beside",
+            help="Folder of another user's report, such as the untuned model's: a column.",
+        ),
     ] = None,
     seed: Seed = 0,
 ) -> None:
     """Whether a user model can be trusted: its answers where it is known what people do."""
-    from experiments.common import resolve as names
+    from experiments.common import resolve
     from experiments.common.measures import (
         ReferenceReport,
         ReportSection,
         measures_table,
         write_measures,
     )
-    from experiments.common.progress import bar
+    from experiments.common.progress import counting_bar
     from experiments.fidelity.language_measures import realism
     from experiments.fidelity.probes.replay import attitude_only
     from experiments.fidelity.report import fidelity_report
     from persuade_env import scenarios as files
     from persuade_env.registry import load_user_model
 
-    quiet()
-    if wordless and mindless:
-        raise RunError("--without-words and --without-mind together leave nothing to measure")
+    quiet_libraries()
+    if without_words and without_attitude:
+        raise RunError("--without-words and --without-attitude together leave nothing to measure")
     source = str(scenarios) if scenarios else split
     asked = {"scenarios": source, "limit": limit, "seed": seed}
-    other = ReferenceReport.read(reference, asked) if reference else None
+    other = ReferenceReport.read(compare_to, asked) if compare_to else None
     records = files.load(scenarios) if scenarios else files.load_corpus(split)
     public = (
         files.load(ctompersu, "ctompersu") if ctompersu else None,
         files.load(persuasion_for_good, "persuasion_for_good") if persuasion_for_good else None,
     )
-    model = load_user_model(names.resolve_user_spec(run_folder, user_model))
-    if wordless:
+    model = load_user_model(resolve.resolve_user_spec(run_folder, user_model))
+    if without_words:
         model = attitude_only(model, records)
-    with bar("fidelity", None, "reply") as shown:
-
-        def progress(test: str, count: int) -> None:
-            shown.set_postfix_str(test, refresh=False)
-            shown.update(count)
-
+    with counting_bar("fidelity", None, "reply") as progress:
         measures = (
             []
-            if mindless
+            if without_attitude
             else fidelity_report(model, records, seed=seed, limit=limit, progress=progress)
         )
         part = ReportSection(())
-        if not wordless:
+        if not without_words:
             part = realism(
                 model,
                 records,
@@ -113,7 +111,12 @@ def fidelity(
     write_measures(
         measures,
         place,
-        {"user_model": user_model, **asked, "words": not wordless, "mind": not mindless},
+        {
+            "user_model": user_model,
+            **asked,
+            "words": not without_words,
+            "mind": not without_attitude,
+        },
         histograms=part.histograms,
         reliability=part.reliability,
         reference=other,
@@ -121,8 +124,8 @@ def fidelity(
     title = f"{user_model} on {len(records)} scenarios of {source}"
     out.print(measures_table(measures, title, other))
     failed = sum(one.passed is False for one in measures)
-    out.print(f"{failed} of {sum(one.passed is not None for one in measures)} bars missed")
-    out.print(f"card: {place / 'card.md'}", soft_wrap=True, highlight=False)
+    out.print(f"{failed} of {sum(one.passed is not None for one in measures)} thresholds missed")
+    out.print(f"report: {place / 'card.md'}", soft_wrap=True, highlight=False)
 
 
 def perplexity_of(
@@ -139,15 +142,13 @@ def perplexity_of(
         Path | None, typer.Argument(help="Recorded dialogues; the corpus's --split by default.")
     ] = None,
     format: Annotated[str, typer.Option(help="Of the file.")] = "persuade_env",
-    split: Annotated[str, typer.Option(help=f"One of {', '.join(SPLITS)}.")] = "test",
+    split: Split = "test",
     limit: Annotated[int, typer.Option(min=1, help="Scenarios, spread over the file.")] = 100,
-    run_folder: Annotated[
-        Path, typer.Option("--run", help="The run whose trained models are meant.")
-    ] = RUNS / "default",
+    run_folder: OfRun = RUNS / "default",
     by_domain: Annotated[bool, typer.Option("--by-domain", help="A row for each domain.")] = False,
 ) -> None:
     """How well learned users foresee what recorded persuadees said; lower is better."""
-    from experiments.common.progress import bar
+    from experiments.common.progress import progress_bar
     from experiments.common.storage import read_json
     from experiments.fidelity.perplexity import (
         domain_perplexities,
@@ -160,14 +161,14 @@ def perplexity_of(
     from experiments.pipeline.data import DOMAINS
     from persuade_env import scenarios as files
 
-    quiet()
+    quiet_libraries()
     records = sample(files.load(file, format) if file else files.load_corpus(split), limit)
     dialogues = sum(len(record.dialogues) for record in records)
     columns = {}
     known = {}
     for name in names_in(user_models):
-        with bar(name, dialogues, "dialogue") as shown:
-            known[name] = likelihoods(name, run_folder, records, shown.update)
+        with progress_bar(name, dialogues, "dialogue") as bar:
+            known[name] = likelihoods(name, run_folder, records, bar.update)
         found = perplexity(known[name])
         columns[name] = domain_perplexities(known[name], records) if by_domain else {}
         out.print(

@@ -1,4 +1,4 @@
-"""`persuade conduct`: the conduct audit."""
+"""`persuade conduct`: rates of misconduct, and the detector's accuracy."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from experiments.cli.options import Format, Wide
 from experiments.common.console import out
 from persuade_env.errors import RunError
 
@@ -22,6 +23,8 @@ def conduct(
     scenarios: Annotated[
         Path | None, typer.Option(help="With --recorded: a file in place of the shipped corpus.")
     ] = None,
+    wide: Wide = False,
+    format: Format = "table",
 ) -> None:
     """How often persuaders misbehave, and how often the detector of it is right."""
     from experiments.safety import misconduct_rates as audit
@@ -32,14 +35,15 @@ def conduct(
             turns = audit.labelled_turns(part, source)
             title = f"The detector on {len(turns)} labelled turns ({part}"
             title += ")" if source is None else ", those drawn from the corpus)"
-            out.print(audit.accuracy_table(audit.accuracy(turns), title))
+            audit.accuracy_table(audit.accuracy(turns), title).print(out, format, wide=wide)
     if recorded:
         records = files.load(scenarios) if scenarios else files.load_corpus()
-        out.print(
-            audit.rates_table(audit.recorded_rates(records), "Recorded persuaders, share of turns")
+        table = audit.rates_table(
+            audit.recorded_rates(records), "Recorded persuaders, share of turns"
         )
+        table.print(out, format, wide=wide)
     if benchmark is not None:
         rows = audit.benchmark_rates(benchmark)
         if not rows:
             raise RunError(f"no benchmark in {benchmark}: `persuade run` makes one")
-        out.print(audit.rates_table(rows, "Agents, share of persuader turns"))
+        audit.rates_table(rows, "Agents, share of persuader turns").print(out, format, wide=wide)

@@ -1,4 +1,4 @@
-"""`persuade train`: one model, with the stages of a run that it needs."""
+"""`persuade train`: one model, with the steps of a run that it needs."""
 
 from __future__ import annotations
 
@@ -8,76 +8,70 @@ import typer
 from rich.markup import escape
 
 from experiments.cli.options import (
+    Base,
+    Config,
+    Fresh,
+    Overrides,
     Preset,
     RunFolder,
+    RunSeed,
     Scenarios,
-    Seed,
+    TensorBoard,
     Track,
     TrainUser,
-    quiet,
     run_folder,
     run_settings,
+    trackers,
 )
-from experiments.common.console import err, out
+from experiments.common.console import err, out, quiet_libraries
 
-app = typer.Typer(help="Trains one model.", no_args_is_help=True)
-
-
-def _train(
-    stage: str,
-    preset: str,
-    folder: Path,
-    seed: int,
-    scenarios: Path | None,
-    track: bool,
-    train_user: str = "learned",
-) -> None:
-    from experiments.pipeline import run as pipeline
-
-    quiet()
-    folder = run_folder(folder, preset, seed, scenarios, train_user)
-    settings = run_settings(preset, seed, scenarios, train_user)
-    pipeline.train(folder, settings, stage, on_progress=lambda line: err.print(escape(line)))
-    out.print(f"checkpoint: {folder / stage}", soft_wrap=True, highlight=False)
-    if track:
-        from experiments.reporting.wandb import track as log_run
-
-        out.print(f"tracked: {log_run(folder)}", soft_wrap=True, highlight=False)
+app = typer.Typer(
+    help="Trains one model, with the steps of a run that it needs.", no_args_is_help=True
+)
 
 
-def _model(stage: str, what: str) -> None:
-    """Adds the command for what learns from recorded dialogues."""
-
-    @app.command(stage, help=what)
+def _add_command(step: str, help: str) -> None:
+    @app.command(step, help=help)
     def train(
         preset: Preset = "default",
+        config: Config = None,
+        overrides: Overrides = None,
+        base: Base = None,
         folder: RunFolder = Path(),
-        seed: Seed = 0,
+        seed: RunSeed = None,
         scenarios: Scenarios = None,
+        train_user: TrainUser = None,
+        fresh: Fresh = False,
         track: Track = False,
+        tensorboard: TensorBoard = False,
     ) -> None:
-        _train(stage, preset, folder, seed, scenarios, track)
+        settings = run_settings(preset, config, overrides, base, seed, scenarios, train_user)
+        root = run_folder(folder, preset, config, settings)
+        from experiments.pipeline import run as pipeline
+        from experiments.reporting.metrics import live_metrics
+
+        quiet_libraries()
+        if track:
+            from experiments.reporting.wandb import check_tracking
+
+            err.print(check_tracking(), highlight=False)
+        with live_metrics(root, trackers(track, tensorboard), settings) as metrics:
+            pipeline.train(
+                root,
+                settings,
+                step,
+                fresh=fresh,
+                metrics=metrics,
+                on_progress=lambda line: err.print(escape(line)),
+            )
+        out.print(f"checkpoint: {root / step}", soft_wrap=True, highlight=False)
 
 
-def _agent(stage: str, what: str) -> None:
-    """Adds the command for what learns from a user model."""
-
-    @app.command(stage, help=what)
-    def train(
-        preset: Preset = "default",
-        folder: RunFolder = Path(),
-        seed: Seed = 0,
-        scenarios: Scenarios = None,
-        train_user: TrainUser = "learned",
-        track: Track = False,
-    ) -> None:
-        _train(stage, preset, folder, seed, scenarios, track, train_user)
-
-
-_model("user-model", "The learned user, on half of the training scenarios.")
-_model("held-out", "A second learned user, on the other half; nothing is trained against it.")
-_model("unseen", "The learned user without a third of the domains, for `persuade perplexity`.")
-_model("sft", "The SFT persuader.")
-_agent("dpo", "The DPO persuader, with the stages before it.")
-_agent("ppo", "The PPO persuader, with the stages before it.")
-_agent("grpo", "The GRPO persuader, with the stages before it.")
+_add_command("user-model", "The learned user, on half of the training scenarios.")
+_add_command("held-out", "A second learned user, on the other half; nothing is trained against it.")
+_add_command("unseen", "The learned user without a third of the domains, for `perplexity`.")
+_add_command("sft", "The SFT persuader.")
+_add_command("preferences", "Simulated preferences, with the steps before them.")
+_add_command("dpo", "The DPO persuader, with the steps before it.")
+_add_command("ppo", "The PPO persuader, with the steps before it.")
+_add_command("grpo", "The GRPO persuader, with the steps before it.")

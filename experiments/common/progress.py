@@ -10,22 +10,34 @@ from tqdm.auto import tqdm
 
 
 @contextmanager
-def bar(what: str, total: int | None, unit: str) -> Iterator[Any]:
+def progress_bar(what: str, total: int | None, unit: str) -> Iterator[Any]:
     """A bar on stderr that stays there when it is full; a count where the total is not known."""
-    with tqdm(total=total, desc=f"{what:<14}", unit=f" {unit}", dynamic_ncols=True) as shown:
-        yield shown
+    with tqdm(total=total, desc=f"{what:<14}", unit=f" {unit}", dynamic_ncols=True) as bar:
+        yield bar
+
+
+@contextmanager
+def counting_bar(what: str, total: int | None, unit: str) -> Iterator[Callable[[str, int], None]]:
+    """Gives a function that is told what is being done and how many more are done."""
+    with progress_bar(what, total, unit) as bar:
+
+        def progress(name: str, count: int) -> None:
+            bar.set_postfix_str(name, refresh=False)
+            bar.update(count)
+
+        yield progress
 
 
 @contextmanager
 def late_bar(what: str, total: int | None, unit: str) -> Iterator[Callable[[int], None]]:
-    """Gives what to tell how many are done; the bar appears at the first of them."""
+    """Gives a function that is told how many more are done; the bar appears at the first call."""
     with ExitStack() as stack:
-        shown: list[Any] = []
+        bars: list[Any] = []
 
         def progress(count: int) -> None:
-            if not shown:
-                shown.append(stack.enter_context(bar(what, total, unit)))
-            shown[0].update(count)
+            if not bars:
+                bars.append(stack.enter_context(progress_bar(what, total, unit)))
+            bars[0].update(count)
 
         yield progress
 
@@ -36,7 +48,7 @@ def training_bar(what: str) -> Any:
 
     class TrainingBar(TrainerCallback):
         def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            self.shown = tqdm(
+            self.bar = tqdm(
                 total=state.max_steps, desc=f"{what:<14}", unit=" step", dynamic_ncols=True
             )
 
@@ -44,12 +56,12 @@ def training_bar(what: str) -> Any:
             self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any
         ) -> None:
             if logs and "loss" in logs:
-                self.shown.set_postfix(loss=f"{float(logs['loss']):.3f}", refresh=False)
+                self.bar.set_postfix(loss=f"{float(logs['loss']):.3f}", refresh=False)
 
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            self.shown.update()
+            self.bar.update()
 
         def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            self.shown.close()
+            self.bar.close()
 
     return TrainingBar()

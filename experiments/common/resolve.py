@@ -1,131 +1,223 @@
-"""What the short names of a run mean: `sft`, `learned` and the like, as specs and as objects."""
+"""What the short names of a run mean: `sft`, `learned` and the like, as specs and as objects.
+
+"dpo"                  {type = "checkpoint", path = "RUN/dpo"}
+"learned"              {type = "learned", path = "RUN/user-model"}
+"learned+concerns"     an ensemble of the run's learned user and the rule-based one
+"best-of-4"            the run's SFT persuader, looking ahead with its learned user
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from agents.persuaders.intent_to_strategy import IntentToStrategyPersuader, load_persuader
-from agents.persuaders.prompted import PromptedPersuader
-from agents.registry import load_agent
 from experiments.common.stage import digest
 from persuade_env.errors import RunError, UnknownNameError
-from persuade_env.llm.chat_models import chat_from_spec
+from persuade_env.llm.pool import ModelPool
 from persuade_env.protocols import Persuader, UserModel
-from persuade_env.registry import load_user_model, user_model_names
-from user_models.learned.user import LearnedUser, load_learned
+from persuade_env.registry import (
+    JUDGES,
+    PERSUADERS,
+    USER_MODELS,
+    load_persuader,
+    load_user_model,
+)
+from persuade_env.spec import Spec, SpecLike, Value, is_url, parse
+
+AGENT_STAGES = {"sft": "sft", "dpo": "dpo", "ppo": "ppo", "grpo": "grpo"}
+"""The stage of a run that trains an agent, by the agent's short name."""
+USER_STAGES = {"learned": "user-model", "held-out": "held-out", "unseen": "unseen"}
+"""The stage of a run that trains a user model, by its short name."""
 
 
-def clear_model_caches() -> None:
-    """Lets go of the models that loaders keep at hand, and of what these have read: gigabytes."""
-    chat_from_spec.cache_clear()
-    load_persuader.cache_clear()
-    load_learned.cache_clear()
+def resolve_agent_spec(root: Path, name: SpecLike) -> Spec:
+    """The spec of an agent, where `sft`, `dpo`, `ppo` and `grpo` are those of the run in `root`.
+
+    `best-of-N` alone looks ahead with the run's SFT persuader and its learned user.
+    """
+    spec = parse(name)
+    if spec.type in AGENT_STAGES and not spec.items:
+        return Spec.of("checkpoint", path=str(root / AGENT_STAGES[spec.type]))
+    if spec.type == "best-of-n":
+        options = {"agent": "sft", "user_model": "learned", **spec.options}
+        return Spec.of(
+            spec.type,
+            **{
+                **options,
+                "agent": resolve_agent_spec(root, _spec_like(options["agent"])),
+                "user_model": resolve_user_spec(root, _spec_like(options["user_model"])),
+            },
+        )
+    return spec
 
 
-_CHECKPOINTS = {"sft": "sft", "dpo": "dpo", "ppo": "ppo", "grpo": "grpo"}
-_USER_CHECKPOINTS = {"learned": "user-model", "held-out": "held-out", "unseen": "unseen"}
+def resolve_user_spec(root: Path, name: SpecLike) -> Spec:
+    """The spec of a user model, where `learned`, `held-out`, `unseen` are those of the run."""
+    spec = parse(name)
+    if spec.type in USER_STAGES and not spec.items:
+        return Spec.of("learned", path=str(root / USER_STAGES[spec.type]))
+    members = spec.options.get("members")
+    if isinstance(members, tuple):
+        resolved = tuple(resolve_user_spec(root, _spec_like(member)) for member in members)
+        return Spec.of(spec.type, **{**spec.options, "members": resolved})
+    return spec
 
 
-def agent_loader(spec: str, limit: int | None) -> Callable[[], Persuader]:
-    """Loads an agent when called; one that writes with a model gets `limit` reply tokens."""
+def _spec_like(value: Value) -> Spec:
+    return value if isinstance(value, Spec) else parse(str(value))
+
+
+def agent_loader(
+    spec: SpecLike, models: ModelPool, max_reply_tokens: int | None = None
+) -> Callable[[], Persuader]:
+    """Loads an agent when called; one that writes with a model gets `max_reply_tokens`."""
 
     def load() -> Persuader:
-        agent = load_agent(spec)
-        if limit is not None and isinstance(agent, IntentToStrategyPersuader | PromptedPersuader):
-            return type(agent)(agent.chat, max_reply_tokens=limit)
+        from agents.persuaders.intent_to_strategy import IntentToStrategyPersuader
+        from agents.persuaders.prompted import PromptedPersuader
+
+        agent = load_persuader(spec, models)
+        if max_reply_tokens is not None and isinstance(
+            agent, IntentToStrategyPersuader | PromptedPersuader
+        ):
+            return type(agent)(agent.chat, max_reply_tokens=max_reply_tokens)
         return agent
 
     return load
 
 
-def user_model_loader(spec: str, limit: int | None) -> Callable[[], UserModel]:
-    """Loads a user model when called; a learned one gets `limit` reply tokens."""
+def user_model_loader(
+    spec: SpecLike, models: ModelPool, max_reply_tokens: int | None = None
+) -> Callable[[], UserModel]:
+    """Loads a user model when called; a learned one gets `max_reply_tokens`."""
 
     def load() -> UserModel:
-        user_model = load_user_model(spec)
-        if limit is not None and isinstance(user_model, LearnedUser):
+        from user_models.learned.user import LearnedUser
+
+        user_model = load_user_model(spec, models)
+        if max_reply_tokens is not None and isinstance(user_model, LearnedUser):
             return LearnedUser(
                 user_model.chat,
                 user_model.attitude_model,
                 user_model.encoder,
-                max_reply_tokens=limit,
+                max_reply_tokens=max_reply_tokens,
             )
         return user_model
 
     return load
 
 
-def resolve_agent_spec(root: Path, name: str) -> str:
-    """What `load_agent` is to be given; `sft`, `dpo`, `ppo` and `grpo` are the run's.
-
-    `best-of-N` looks ahead with the run's SFT persuader and its learned user.
-
-    Raises:
-        RunError: if the run's folder has a name that such a spec can't hold.
-    """
-    if name.removeprefix("best-of-").isdecimal():
-        _check_speakable(root)
-        return f"{name}={resolve_agent_spec(root, 'sft')}@{resolve_user_spec(root, 'learned')}"
-    return f"checkpoint={root / _CHECKPOINTS[name]}" if name in _CHECKPOINTS else name
+def ensemble_members(name: SpecLike) -> list[Spec]:
+    """The user models that a name speaks of: an ensemble's members, or the one."""
+    spec = parse(name)
+    members = spec.options.get("members")
+    return [_spec_like(member) for member in members] if isinstance(members, tuple) else [spec]
 
 
-def resolve_user_spec(root: Path, name: str) -> str:
-    """What `load_user_model` is to be given; `learned`, `held-out`, `unseen` are those of the run.
-
-    `learned+concerns` is a population of both, `learned+concerns@0.25` its lower quartile
-    (`user_models.ensemble`).
-
-    Raises:
-        RunError: if the run's folder has a name that the spec of a population can't hold.
-    """
-    if "+" in name and "=" not in name:
-        _check_speakable(root)
-        names, at, quantile = name.partition("@")
-        ensemble_members = "+".join(resolve_user_spec(root, one) for one in names.split("+"))
-        return f"population={ensemble_members}{at}{quantile}"
-    return f"learned={root / _USER_CHECKPOINTS[name]}" if name in _USER_CHECKPOINTS else name
-
-
-def _check_speakable(root: Path) -> None:
-    if any(mark in str(root) for mark in "+@"):
-        raise RunError(
-            f"{root}: a run whose user models are combined needs a folder without + or @"
-        )
-
-
-def ensemble_members(name: str) -> list[str]:
-    """The user models that a name or a population's spec speaks of."""
-    return name.removeprefix("population=").partition("@")[0].split("+")
-
-
-def validate_user(name: str) -> None:
-    """Whether there are user models of these names, before hours are spent on what comes first.
+def validate_user(name: SpecLike) -> None:
+    """Checks that there are user models of these names, before hours are spent on what comes first.
 
     Raises:
         UnknownNameError: if there is none; it lists what exists.
+        SpecError: if the name can't be read.
     """
     for member in ensemble_members(name):
-        kind = member.partition("=")[0]
-        if member not in _USER_CHECKPOINTS and ":" not in kind and kind not in user_model_names():
-            raise UnknownNameError("user model", member, [*_USER_CHECKPOINTS, *user_model_names()])
+        if member.type in USER_STAGES and not member.items:
+            continue
+        try:
+            USER_MODELS.check(member)
+        except UnknownNameError as error:
+            known = list(dict.fromkeys([*USER_STAGES, *USER_MODELS.names(), "module:attribute"]))
+            raise UnknownNameError("user model", member.type, known) from error
 
 
-def user_stages(name: str) -> list[str]:
+def user_stages(name: SpecLike) -> list[str]:
     """The stages of a run that train what `name` speaks of."""
-    return [_USER_CHECKPOINTS[one] for one in ensemble_members(name) if one in _USER_CHECKPOINTS]
+    return [
+        USER_STAGES[member.type]
+        for member in ensemble_members(name)
+        if member.type in USER_STAGES and not member.items
+    ]
 
 
-def user_digests(root: Path, name: str) -> dict[str, str]:
-    """Digests of the trained user models that a name speaks of, the run's and others."""
-    folders = {
-        one: root / _USER_CHECKPOINTS[one]
-        for one in ensemble_members(name)
-        if one in _USER_CHECKPOINTS
+def checkpoint_digests(spec: Spec) -> dict[str, str]:
+    """Digests of all folders of trained models in a resolved spec, by folder."""
+    return {folder: digest(Path(folder)) for folder in _folders(spec)}
+
+
+def user_digests(root: Path, name: SpecLike) -> dict[str, str]:
+    """Digests of the trained user models that a name speaks of, by the name of each."""
+    return {
+        str(member): found
+        for member in ensemble_members(name)
+        for found in checkpoint_digests(resolve_user_spec(root, member)).values()
     }
-    folders |= {
-        one: Path(one.partition("=")[2])
-        for one in ensemble_members(name)
-        if one.startswith("learned=")
-    }
-    return {one: digest(folder) for one, folder in folders.items()}
+
+
+def _folders(value: Value) -> Iterator[str]:
+    if isinstance(value, tuple):
+        for item in value:
+            yield from _folders(item)
+    elif isinstance(value, Spec):
+        for name, option in value.items:
+            if name == "path" and isinstance(option, str):
+                yield option
+            else:
+                yield from _folders(option)
+
+
+def validate_resolved_agent(spec: Spec) -> None:
+    """Checks that an agent exists, without loading it.
+
+    Raises:
+        UnknownNameError: if nothing has its name; it lists what exists.
+        RunError: if it is to be read from a folder that holds no trained model.
+    """
+    try:
+        PERSUADERS.check(spec)
+    except UnknownNameError as error:
+        known = [*AGENT_STAGES, *PERSUADERS.names(), "best-of-N", "module:attribute"]
+        raise UnknownNameError(
+            "agent", spec.type, [name for name in known if name != "best-of-n"]
+        ) from error
+    _check_folders(spec)
+
+
+def validate_resolved_user(spec: Spec) -> None:
+    """Checks that a user model exists, without loading it.
+
+    Raises:
+        UnknownNameError: if nothing has its name; it lists what exists.
+        RunError: if it is to be read from a folder that holds no trained model.
+    """
+    validate_user(spec)
+    _check_folders(spec)
+
+
+def validate_judge(name: str) -> None:
+    """Checks that a judge exists, as far as that can be told without loading it.
+
+    Raises:
+        UnknownNameError: if it is neither a judge's name, a file, a folder nor a server.
+        RunError: if its file is not there.
+    """
+    spec = parse(name)
+    path = spec.options.get("path")
+    if spec.type in JUDGES.names():
+        if path is not None and not Path(str(path)).is_file():
+            raise RunError(f"there is no judge in {path}")
+        return
+    # A Hugging Face id has a slash in it; a bare word that is no folder is a misspelt name.
+    text = name.strip()
+    if is_url(text) or ":" in text or "/" in text or text == "embedded" or Path(text).is_dir():
+        return
+    raise UnknownNameError("judge", text, [*JUDGES.names(), "a chat model's id, folder or URL"])
+
+
+def _check_folders(spec: Spec) -> None:
+    for folder in _folders(spec):
+        if not (Path(folder) / "checkpoint.json").is_file():
+            raise RunError(
+                f"there is no trained model in {folder}; `persuade run` and `persuade train` make "
+                "one, and --run names the run that is meant"
+            )

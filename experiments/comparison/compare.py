@@ -31,23 +31,24 @@ from experiments.common.resolve import (
     user_stages,
     validate_user,
 )
-from experiments.common.stage import Stage, digest, seconds
+from experiments.common.stage import Stage, digest, digest_of, seconds
 from experiments.common.storage import UNSAFE, locked, read_json, write_json
 from experiments.configs.schema import RunSettings
-from experiments.pipeline import rl_steps as reinforcement
-from experiments.pipeline import run as pipeline
-from experiments.pipeline import steps as stage_work
+from experiments.pipeline.context import RunContext
 from experiments.pipeline.data import RunData, dump
-from persuade_env.dialogue import ScenarioRecord
+from experiments.pipeline.make import CLOCK, play_benchmark
+from experiments.pipeline.run import make_stage
+from experiments.pipeline.steps import STEPS, TRAINED_AGENTS
 from persuade_env.episode import Episode
 from persuade_env.errors import RunError, UnknownNameError
-from persuade_env.judges.attitude import load_judge, shown_judge
+from persuade_env.metrics import MetricsLogger, NoMetrics
+from persuade_env.registry import load_judge
 from persuade_env.seeding import derive_seed, generator
+from persuade_env.spec import Spec, hide_password
 
 METHODS = ("sft", "best-of-4", "dpo", "grpo", "ppo")
 """`dpo@concerns` is DPO that learns from that user, `ppo@learned+concerns` PPO that learns from a
 population; without a name it is `RunSettings.train_user`."""
-_TRAINED = ("dpo", *reinforcement.ALGORITHMS)
 FOLDER = "comparison"
 """In a run's folder: what this adds to it."""
 
@@ -69,7 +70,8 @@ class Compared:
     @property
     def against_its_own(self) -> bool:
         """Whether the user model is one that the method knows."""
-        return self.row.user_model in ensemble_members(self.learned_from)
+        members = ensemble_members(self.learned_from) if self.learned_from else []
+        return self.row.user_model in map(str, members)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; NaN becomes null."""
@@ -93,9 +95,11 @@ def check(methods: Sequence[str]) -> None:
     """
     for name in methods:
         way, at, _ = name.partition("@")
-        known = way in _TRAINED if at else way in METHODS
+        known = way in TRAINED_AGENTS if at else way in METHODS
         if not known and not name.removeprefix("best-of-").isdecimal():
-            raise UnknownNameError("method", name, (*METHODS, *(f"{one}@USER" for one in _TRAINED)))
+            raise UnknownNameError(
+                "method", name, (*METHODS, *(f"{one}@USER" for one in TRAINED_AGENTS))
+            )
         if at:
             validate_user(name.partition("@")[2])
     if "sft" not in methods:
@@ -108,6 +112,8 @@ def compare(
     seeds: int,
     *,
     methods: Sequence[str] = METHODS,
+    fresh: bool = False,
+    metrics: MetricsLogger | None = None,
     on_progress: Callable[[str], None] = lambda _: None,
 ) -> list[Compared]:
     """Trains and benchmarks what is missing of the comparison in `root/comparison`.
@@ -115,7 +121,13 @@ def compare(
     What the run in `root` has made from the same inputs, or played, is taken from there.
 
     Args:
+        root: the run's folder.
+        settings: of the run.
         seeds: how many; the first is the run's own.
+        methods: names as in `METHODS`.
+        fresh: move what was made with other settings aside and make it anew.
+        metrics: takes numbers while they happen.
+        on_progress: told one line about every step.
 
     Raises:
         RunError: if another process is at work in `root`, or it can't be written.
@@ -128,19 +140,18 @@ def compare(
     if not (root / "prepare").is_dir():
         shared.add("prepare")
     with locked(root):
-        played = False
-        for stage in pipeline.stages_of(root, settings):
-            if stage.name in shared:
-                pipeline.make(stage, root, on_progress)
-            played = played or (stage.name == "benchmark" and stage.is_made(root))
-        data = RunData.load(settings)
+        context = RunContext(root, settings, RunData.load(settings), metrics=metrics or NoMetrics())
+        for step in STEPS.values():
+            if step.name in shared:
+                make_stage(step.stage(context), root, context, fresh, on_progress)
+        played = STEPS["benchmark"].stage(context).is_made(root)
         for seed in range(settings.seed, settings.seed + seeds):
-            place = root / FOLDER / f"seed-{seed}"
-            own = replace(settings, seed=seed)
+            folder = root / FOLDER / f"seed-{seed}"
+            own = replace(context, settings=replace(settings, seed=seed))
             reused = root / "benchmark" if played and seed == settings.seed else None
-            for where, stage in stages_of_seed(root, place, data, own, methods, reused):
+            for where, stage in stages_of_seed(own, folder, methods, reused):
                 shown = where.relative_to(root)
-                pipeline.make(stage, where, partial(_say_where, on_progress, shown))
+                make_stage(stage, where, own, fresh, partial(_say_where, on_progress, shown))
         found = summarize_seeds(root, settings, seeds, methods)
         write_json(root / FOLDER / "results.json", [one.to_json() for one in found])
     return found
@@ -179,63 +190,63 @@ class _Method:
     @property
     def train_user(self) -> str:
         """The user that it learns from or looks into; empty for SFT."""
-        return self.settings.train_user if self.way in _TRAINED else self.looks_into
+        return self.settings.train_user if self.way in TRAINED_AGENTS else self.looks_into
 
 
 def stages_of_seed(
-    root: Path,
-    place: Path,
-    data: RunData,
-    settings: RunSettings,
-    methods: Sequence[str],
-    reused: Path | None,
+    context: RunContext, folder: Path, methods: Sequence[str], reused: Path | None
 ) -> Iterator[tuple[Path, Stage]]:
     """What one seed has of its own, and where.
 
     Args:
+        context: the run, with this seed.
+        folder: of the seed.
+        methods: names as in `METHODS`.
         reused: a benchmark of the same settings; its dialogues with the same agent are not played
             again.
     """
-    for one in (_Method.of(name, place, settings) for name in methods):
-        if one.way == "dpo":
-            yield one.place, _kept(root, pipeline.preferences_stage(root, data, one.settings))
-            simulated = one.place / "preferences"
-            yield one.place, _kept(root, pipeline.dpo_stage(root, simulated, one.settings))
-        elif one.way in reinforcement.ALGORITHMS:
-            stage = reinforcement.stage(one.way, root, data, one.settings)
-            yield one.place, _kept(root, stage)
+    root = context.root
+    for method in (_Method.of(name, folder, context.settings) for name in methods):
+        if method.way not in TRAINED_AGENTS:
+            continue
+        for step in (*(["preferences"] if method.way == "dpo" else []), method.way):
+            own = replace(
+                context,
+                settings=method.settings,
+                elsewhere={name: method.place / name for name in ("preferences", *TRAINED_AGENTS)},
+            )
+            yield method.place, _kept(root, STEPS[step].stage(own))
     for name in methods:
-        method = _Method.of(name, place, settings)
-        trained = method.checkpoint if method.way in _TRAINED else root / "sft"
-        same = method.way not in _TRAINED or digest(trained) == digest(root / method.way)
-        play = partial(
-            _benchmark, root, (name, _agent(root, method)), data.test, settings,
-            reused if same else None,
-        )  # fmt: skip
-        for user in settings.user_models:
+        method = _Method.of(name, folder, context.settings)
+        trained = method.checkpoint if method.way in TRAINED_AGENTS else root / "sft"
+        same = method.way not in TRAINED_AGENTS or digest(trained) == digest(root / method.way)
+        agent = resolve_agent_spec(
+            method.place if method.way in TRAINED_AGENTS else root, method.way
+        )
+        for user in context.settings.user_models:
+            play = partial(_play, context, (name, agent), user, reused if same else None)
+            settings = replace(context.settings.benchmark, seed=context.settings.seed)
             inputs = {
                 "agent": [name, digest(trained)],
                 "user_model": user,
                 "trained_user_models": {
                     known: found
-                    for one in (user, method.looks_into)
-                    for known, found in user_digests(root, one).items()
+                    for user_name in (user, method.looks_into)
+                    if user_name
+                    for known, found in user_digests(root, user_name).items()
                 },
-                "scenarios": dump(data.test),
-                "max_reply_tokens": settings.max_reply_tokens,
-                "settings": asdict(replace(settings.benchmark, seed=settings.seed)),
+                "scenarios": digest_of(dump(context.data.test)),
+                "max_reply_tokens": context.settings.max_reply_tokens,
+                "settings": asdict(settings),
             }
-            yield place, Stage(_played(name, user), partial(play, user), inputs)
+            yield folder, Stage(_played(name, user), play, inputs)
 
 
 def _played(name: str, user: str) -> str:
     """The folder of a method's dialogues with a user: of their own, so that what is added to a
-    comparison replays nothing of it."""
+    comparison replays nothing of it.
+    """
     return f"played-{re.sub(UNSAFE, '_', name)}/{re.sub(UNSAFE, '_', user)}"
-
-
-def _agent(root: Path, method: _Method) -> str:
-    return resolve_agent_spec(method.place if method.way in _TRAINED else root, method.way)
 
 
 def _kept(root: Path, stage: Stage) -> Stage:
@@ -250,19 +261,17 @@ def _kept(root: Path, stage: Stage) -> Stage:
     return replace(stage, make=make)
 
 
-def _benchmark(
-    root: Path,
-    agent: tuple[str, str],
-    records: Sequence[ScenarioRecord],
-    settings: RunSettings,
-    reused: Path | None,
-    user: str,
-    folder: Path,
+def _play(
+    context: RunContext, agent: tuple[str, Spec], user: str, reused: Path | None, folder: Path
 ) -> None:
     """Plays an agent, given by name and spec, against a user.
 
     Args:
+        context: the run, with this seed.
+        agent: its name and spec.
+        user: a user model's short name.
         reused: a benchmark whose dialogues of the two are taken instead.
+        folder: where they go.
     """
     name, spec = agent
     if reused is not None:
@@ -271,9 +280,13 @@ def _benchmark(
         played, copy = reused / "episodes" / pair, folder / "episodes" / pair
         if played.exists() and not copy.exists():
             shutil.copy(played, copy)
-    users = {user: resolve_user_spec(root, user)}
-    scenarios = [one.scenario for one in records]
-    stage_work.benchmark({name: spec}, users, scenarios, folder, settings)
+    play_benchmark(
+        {name: spec},
+        {user: resolve_user_spec(context.root, user)},
+        [record.scenario for record in context.data.test],
+        folder,
+        context,
+    )
 
 
 def summarize_seeds(
@@ -297,7 +310,7 @@ def summarize_seeds(
                 [episode for episodes in by_seed for episode in episodes],
                 None if name == "sft" else [e for episodes in baseline for e in episodes],
                 judge=load_judge(settings.benchmark.judge),
-                judge_name=shown_judge(settings.benchmark.judge),
+                judge_name=hide_password(settings.benchmark.judge),
                 baseline_name="" if name == "sft" else "sft",
                 seed=settings.seed,
             )
@@ -357,9 +370,9 @@ def costs(root: Path, settings: RunSettings, seeds: int, methods: Sequence[str])
                 taken = seconds(where, "dpo") + seconds(where, "preferences")
                 simulated = read_json(folder / "preferences" / "summary.json") or {}
                 each.append((simulated.get("candidates", 0) * settings.preferences.n_paths, taken))
-            elif way in reinforcement.ALGORITHMS:
+            elif way in TRAINED_AGENTS:
                 log = read_json(folder / way / "log.json") or []
-                clock = read_json(folder / way / reinforcement.CLOCK) or []
+                clock = read_json(folder / way / CLOCK) or []
                 each.append((sum(one["dialogues"] for one in log), sum(clock)))
         if each:
             dialogues, taken = np.mean(each, axis=0)
@@ -376,7 +389,7 @@ def curves(
         for seed in range(settings.seed, settings.seed + seeds):
             method = _Method.of(name, root / FOLDER / f"seed-{seed}", settings)
             log = read_json(method.checkpoint / "log.json")
-            clock = read_json(method.checkpoint / reinforcement.CLOCK)
-            if method.way in reinforcement.ALGORITHMS and log and clock:
+            clock = read_json(method.checkpoint / CLOCK)
+            if method.way in TRAINED_AGENTS and log and clock:
                 found.setdefault(name, []).append((log, clock))
     return found

@@ -20,9 +20,10 @@ from experiments.fidelity.perplexity import sample
 from experiments.judging.ground_truth import known_pairs
 from persuade_env.dialogue import Dialogue, PersuaderTurn, ScenarioRecord
 from persuade_env.errors import RunError
-from persuade_env.judges.attitude import LEARNED, load_judge
+from persuade_env.judges.learned import LearnedJudge
 from persuade_env.judges.learned_training import RecordedPair, recorded_pairs, unseen_domains
 from persuade_env.protocols import Judge, Verdict
+from persuade_env.registry import load_judge
 from persuade_env.scenarios import load_corpus
 from persuade_env.seeding import derive_seed, generator
 
@@ -383,18 +384,16 @@ def audit(
         limit: of the held-out scenarios only so many, evenly spread.
     """
     judge = load_judge(spec, seed=seed)
-    if spec == LEARNED:
+    if spec == "learned":
         fitted = {record.id for record in load_corpus("train")}
         records = [record for record in records if record.id not in fitted]
     records = sample(records, limit or len(records))
     measures = judge_card(
         judge, records, repeats=repeats_of(spec, seed), seed=seed, progress=progress
     )
-    if spec == LEARNED:
-        from persuade_env.judges.learned_training import shipped_judge
-
+    if spec == "learned" and isinstance(judge, LearnedJudge):
         folder.mkdir(parents=True, exist_ok=True)
-        text = shipped_judge().model_dump_json(indent=1)
+        text = judge.model_dump_json(indent=1)
         (folder / "judge.json").write_text(text + "\n", encoding="utf-8")
         measures = [*unseen_domain_measures(corpus, seed), *measures]
     return measures

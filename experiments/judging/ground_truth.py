@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from agents.persuaders.scripted import CONTROLS
 from experiments.fidelity.probes.scripted import answering_scripts
 from persuade_env.dialogue import Dialogue, PersuaderTurn, ScenarioRecord
-from persuade_env.episode import rollout
 from persuade_env.judges.attitude import AttitudeJudge
 from persuade_env.protocols import Persuader, PersuaderReply, Verdict
+from persuade_env.rollout import rollout
 from persuade_env.seeding import derive_seed
 from user_models.rule_based import ConcernsUser
 

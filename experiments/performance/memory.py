@@ -19,15 +19,16 @@ import psutil
 import typer
 from rich.console import Console
 
-from experiments.cli.options import quiet
+from experiments.common.console import quiet_libraries
 from experiments.common.memory import keep_few_kernels, keep_freed_memory
-from experiments.common.progress import bar
+from experiments.common.progress import progress_bar
 from experiments.common.resolve import agent_loader, resolve_agent_spec, resolve_user_spec
 from experiments.common.storage import write_json
 from persuade_env.dialogue import Scenario
-from persuade_env.episode import rollout
+from persuade_env.llm.pool import ModelPool
 from persuade_env.protocols import Persuader, UserModel
 from persuade_env.registry import load_user_model
+from persuade_env.rollout import rollout
 from persuade_env.scenarios import load_corpus
 from persuade_env.seeding import derive_seed
 
@@ -113,14 +114,15 @@ def main(
     out: Annotated[Path, typer.Option(help="Folder for memory.json.")] = Path("runs/memory"),
 ) -> None:
     """Plays many dialogues and records the memory."""
-    quiet()
+    quiet_libraries()
     keep_few_kernels()  # as `persuade` does
     keep_freed_memory()
-    persuader = agent_loader(resolve_agent_spec(run, "sft"), None)()
-    user_model = load_user_model(resolve_user_spec(run, "learned"))
+    models = ModelPool()
+    persuader = agent_loader(resolve_agent_spec(run, "sft"), models)()
+    user_model = load_user_model(resolve_user_spec(run, "learned"), models)
     scenarios = [record.scenario for record in load_corpus("train")]
     loaded, readings = resident_mebibytes(), []
-    with bar("memory", dialogues, "dialogue") as progress:
+    with progress_bar("memory", dialogues, "dialogue") as progress:
         for reading in measure(persuader, user_model, scenarios, dialogues, width, turns):
             progress.update(reading.dialogues - progress.n)
             progress.set_postfix_str(f"{reading.mebibytes:.0f} MiB", refresh=False)

@@ -20,24 +20,19 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from agents.preferences.simulate import (
-    Lookahead,
-    PreferenceContext,
-    PreferenceSettings,
-    advance,
-    preference_contexts,
-    simulate,
-)
-from experiments.cli.options import quiet
-from experiments.common.progress import bar
+from agents.preferences.data import PreferenceContext, PreferenceSettings, preference_contexts
+from agents.preferences.lookahead import look_ahead
+from agents.preferences.simulate import simulate
+from experiments.common.console import quiet_libraries
+from experiments.common.progress import progress_bar
 from experiments.common.resolve import (
     agent_loader,
-    clear_model_caches,
     resolve_agent_spec,
     resolve_user_spec,
 )
 from experiments.common.storage import write_json
 from persuade_env.dialogue import Dialogue
+from persuade_env.llm.pool import ModelPool
 from persuade_env.protocols import (
     Persuader,
     PersuaderReply,
@@ -90,28 +85,34 @@ class TokenCounter:
 
 
 def together(
-    contexts: list[PreferenceContext], models: TokenCounter, settings: PreferenceSettings
+    contexts: list[PreferenceContext], counter: TokenCounter, settings: PreferenceSettings
 ) -> None:
     """Simulates all candidates and paths in common batches."""
-    with bar("together", None, "context") as progress:
-        simulate(contexts, models, models, settings=settings)
+    with progress_bar("together", None, "context") as progress:
+        simulate(contexts, counter, counter, settings=settings)
         progress.update(len(contexts))
 
 
 def apart(
-    contexts: list[PreferenceContext], models: TokenCounter, settings: PreferenceSettings
+    contexts: list[PreferenceContext], counter: TokenCounter, settings: PreferenceSettings
 ) -> None:
     """Simulates every candidate and every path by itself."""
-    with bar("apart", len(contexts) * settings.n_candidates, "candidate") as progress:
+    with progress_bar("apart", len(contexts) * settings.n_candidates, "candidate") as progress:
         for context in contexts:
             for index in range(settings.n_candidates):
                 seed = derive_seed(0, context.id, "candidate", index)
-                (reply,) = models.act([persuader_view(context.dialogue)], [seed])
+                (reply,) = counter.act([persuader_view(context.dialogue)], [seed])
                 for path in range(settings.n_paths):
                     if reply.turn is not None:
-                        dialogue = context.dialogue.extended(reply.turn)
-                        lookahead = Lookahead(dialogue, derive_seed(0, context.id, "path", path))
-                        advance([lookahead], models, models, settings.depth)
+                        path_seed = derive_seed(0, context.id, "path", path)
+                        look_ahead(
+                            [context.dialogue],
+                            [reply],
+                            [path_seed],
+                            counter,
+                            counter,
+                            depth=settings.depth,
+                        )
                 progress.update(1)
 
 
@@ -128,22 +129,22 @@ def main(
     ),
 ) -> None:
     """Times the simulation of preferences."""
-    quiet()
+    quiet_libraries()
     all_contexts = preference_contexts(load_corpus("train"))
     order = generator(0).permutation(len(all_contexts))[:contexts]
     chosen = [all_contexts[index] for index in order]
     settings = PreferenceSettings(n_candidates=candidates, n_paths=paths, depth=depth)
     timings = []
     for contestant in (together, apart):
-        clear_model_caches()
-        models = TokenCounter(
-            agent_loader(resolve_agent_spec(run, "sft"), None)(),
-            load_user_model(resolve_user_spec(run, "learned")),
+        models = ModelPool()
+        counter = TokenCounter(
+            agent_loader(resolve_agent_spec(run, "sft"), models)(),
+            load_user_model(resolve_user_spec(run, "learned"), models),
         )
         began = time.perf_counter()
-        contestant(chosen, models, settings)
+        contestant(chosen, counter, settings)
         seconds = time.perf_counter() - began
-        timings.append(Timing(contestant.__name__, seconds, models.usage.completion_tokens))
+        timings.append(Timing(contestant.__name__, seconds, counter.usage.completion_tokens))
     ratio = timings[0].tokens_per_second / timings[1].tokens_per_second
     console = Console(width=100)
     for timing in timings:

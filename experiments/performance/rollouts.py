@@ -24,7 +24,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from experiments.common.progress import bar
+from experiments.common.progress import progress_bar
 from experiments.common.storage import write_json
 from persuade_env.llm.backends.transformers import TransformersChat
 from persuade_env.llm.builtin_model import gguf_file
@@ -137,7 +137,7 @@ def converse(
     ]
     seconds = [0.0, 0.0]
     new_tokens = 0
-    with bar(name, turns, "turn") as progress:
+    with progress_bar(name, turns, "turn") as progress:
         for turn in range(turns):
             for side, (speakers, others) in enumerate(((persuaders, users), (users, persuaders))):
                 began = time.perf_counter()

@@ -56,6 +56,7 @@ def left_out_domains(records: Sequence[ScenarioRecord]) -> frozenset[str]:
 
 
 def dump(records: Sequence[ScenarioRecord]) -> list[dict[str, Any]]:
+    """The scenarios as plain JSON."""
     return [record.model_dump(mode="json") for record in records]
 
 

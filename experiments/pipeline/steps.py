@@ -1,236 +1,212 @@
-"""How each stage of a run is made: what fills its folder, given what it is made from."""
+"""The steps of a run, in one table: what each needs, what it depends on, how it is made.
+
+Whatever is trained travels the same way: `Step.stage` binds a step to a run, `Stage.run` makes it
+where it is missing. To add a step, write how it is made and add a row to `STEPS`.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from agents.preferences.simulate import (
-    PreferenceContext,
-    SimulatedPreferences,
-    preference_contexts,
-    preferences,
-    simulate,
-)
-from agents.training.dpo import train_dpo
-from agents.training.sft import train_sft
-from experiments.benchmark.dialogues import Row, run_benchmark
-from experiments.common.measures import MEASURES_FILE, write_measures
-from experiments.common.memory import release_freed_memory
-from experiments.common.progress import bar, late_bar, training_bar
-from experiments.common.resolve import (
-    agent_loader,
-    clear_model_caches,
-    resolve_agent_spec,
-    resolve_user_spec,
-    user_model_loader,
-)
-from experiments.common.storage import BatchLog, write_atomically, write_json
+from experiments.common.resolve import user_digests, user_stages
+from experiments.common.stage import Stage, digest, digest_of
 from experiments.configs.schema import RunSettings
-from experiments.pipeline.data import DOMAINS, RunData, keep_log
-from persuade_env.dialogue import Scenario, ScenarioRecord
-from persuade_env.errors import RunError
-from persuade_env.llm.builtin_model import resolve
-from persuade_env.protocols import Persuader, UserModel
-from persuade_env.registry import load_user_model
-from persuade_env.scenarios import SPLITS, halves
-from persuade_env.seeding import derive_seed, generator
-from user_models.learned.training.train import train_user_model
+from experiments.pipeline import make
+from experiments.pipeline.context import RunContext
+from experiments.pipeline.data import dump, left_out_domains
+from persuade_env import __version__
+from persuade_env.dialogue import ScenarioRecord
+from persuade_env.scenarios import halves
 
 
-def prepare(settings: RunSettings, data: RunData, folder: Path) -> None:
-    resolve(settings.base)  # converts the embedded model, once per machine
-    write_json(folder / "settings.json", asdict(settings))
-    splits = {split: [record.id for record in getattr(data, split)] for split in SPLITS}
-    splits["user-model"], splits["held-out"] = (
-        [record.id for record in half] for half in halves(data.train)
-    )
-    write_json(folder / "splits.json", splits)
+@dataclass(frozen=True)
+class Step:
+    """One step of a run.
+
+    >>> STEPS["dpo"].needs
+    ('prepare', 'sft', 'preferences')
+    """
+
+    name: str
+    """Also the name of its folder."""
+    make: Callable[[RunContext, Path], None]
+    """Fills the folder."""
+    needs: tuple[str, ...] = ("prepare",)
+    """Steps whose results it reads, beside the users that it learns from."""
+    settings: Callable[[RunSettings], Any] = lambda settings: None
+    """The part of the run's settings that it depends on, as a dataclass or plain JSON."""
+    records: Callable[[RunContext], Iterable[ScenarioRecord]] | None = None
+    """The scenarios that it depends on."""
+    learns_from_users: bool = False
+    """Whether it is made with the run's `train_user`."""
+    in_run: bool = True
+    """Whether `persuade run` makes it, or `persuade train` alone."""
+
+    def stage(self, context: RunContext) -> Stage:
+        """The step of one run; the steps that it needs have to be made by then."""
+        return Stage(self.name, partial(self.make, context), self.inputs(context))
+
+    def inputs(self, context: RunContext) -> dict[str, Any]:
+        """What its results depend on, as plain JSON."""
+        settings = context.settings
+        chosen = self.settings(settings)
+        inputs: dict[str, Any] = {
+            "version": __version__,
+            "base": settings.base,
+            "seed": settings.seed,
+            "max_reply_tokens": settings.max_reply_tokens,
+            "settings": asdict(chosen) if hasattr(chosen, "__dataclass_fields__") else chosen,
+        }
+        if self.records is not None:
+            inputs["scenarios"] = digest_of(dump(list(self.records(context))))
+        if self.learns_from_users:
+            inputs["train_user"] = settings.train_user
+            inputs["train_user_models"] = user_digests(context.root, settings.train_user)
+        trained = [name for name in self.needs if name != "prepare"]
+        if trained:
+            inputs["made_from"] = {name: digest(context.folder(name)) for name in trained}
+        return inputs
+
+    def all_needs(self, settings: RunSettings) -> set[str]:
+        """The steps that have to be made before it, directly or not."""
+        direct = set(self.needs)
+        if self.learns_from_users:
+            direct.update(user_stages(settings.train_user))
+        return direct.union(*(STEPS[name].all_needs(settings) for name in direct))
 
 
-def make_user_model(
-    name: str, records: Sequence[ScenarioRecord], settings: RunSettings, folder: Path
-) -> None:
-    if name == "unseen":
-        write_json(folder / DOMAINS, sorted({record.domain for record in records}))
-    attitude_model = settings.user_model.attitude_model
-    with late_bar(
-        "own words", attitude_model.model_samples if attitude_model else None, "reply"
-    ) as progress:
-        log = train_user_model(
-            records,
-            folder,
-            base=settings.base,
-            settings=settings.user_model,
-            seed=derive_seed(settings.seed, name),
-            callbacks=[training_bar(name)],
-            progress=progress,
-        )
-    keep_log(folder, log)
+def _user_half(part: int, context: RunContext) -> list[ScenarioRecord]:
+    return halves(context.data.train)[part]
 
 
-def make_sft(records: Sequence[ScenarioRecord], settings: RunSettings, folder: Path) -> None:
-    sft = replace(settings.sft, lora=replace(settings.sft.lora, seed=settings.seed))
-    log = train_sft(
-        records, folder, base=settings.base, settings=sft, callbacks=[training_bar("sft")]
-    )
-    keep_log(folder, log)
+def _seen_domains(context: RunContext) -> list[ScenarioRecord]:
+    unseen = left_out_domains(context.data.train)
+    return [record for record in _user_half(0, context) if record.domain not in unseen]
 
 
-def make_preferences(
-    root: Path, records: Sequence[ScenarioRecord], settings: RunSettings, folder: Path
-) -> None:
-    contexts = _choose(preference_contexts(records), settings)
-    size = settings.contexts_per_batch
-    log = BatchLog(folder / "simulated.jsonl")
-    done = log.read()
-    simulated: list[SimulatedPreferences] = []
-    persuader: Persuader | None = None
-    limit = settings.max_reply_tokens
-    with bar("preferences", len(contexts), "context") as shown:
-        for start in range(0, len(contexts), size):
-            batch, key = contexts[start : start + size], str(start)
-            if key in done:
-                found = [SimulatedPreferences.from_json(row) for row in done[key]]
-            else:
-                persuader = persuader or agent_loader(resolve_agent_spec(root, "sft"), limit)()
-                found = simulate(
-                    batch,
-                    persuader,
-                    user_model_loader(resolve_user_spec(root, settings.train_user), limit)(),
-                    settings=settings.preferences,
-                    seed=settings.seed,
-                )
-                log.append(key, [one.to_json() for one in found])
-            simulated += found
-            shown.update(len(batch))
-    pairs = preferences(simulated, settings.preferences)
-    lines = [json.dumps(asdict(pair), ensure_ascii=False) for pair in pairs]
-    write_atomically(folder / "preferences.jsonl", "\n".join([*lines, ""]) if lines else "")
-    candidates = [one for context in simulated for one in context.candidates]
-    write_json(
-        folder / "summary.json",
-        {
-            "contexts": len(simulated),
-            "candidates": len(candidates),
-            "malformed_candidates": sum(one.malformed for one in candidates),
-            "failed_paths": sum(bool(p.error_kind) for one in candidates for p in one.paths),
-            "pairs": len(pairs),
-        },
-    )
+def _train(context: RunContext) -> list[ScenarioRecord]:
+    return context.data.train
 
 
-def _choose(
-    contexts: Sequence[PreferenceContext], settings: RunSettings
-) -> list[PreferenceContext]:
-    """The contexts to simulate at, drawn without replacement by the run's seed."""
-    rng = generator(derive_seed(settings.seed, "contexts"))
-    order = rng.permutation(len(contexts))[: settings.n_contexts]
-    return [contexts[index] for index in order]
+def _test(context: RunContext) -> list[ScenarioRecord]:
+    return context.data.test
 
 
-def make_dpo(sft: Path, simulated: Path, settings: RunSettings, folder: Path) -> None:
-    from agents.preferences.simulate import load_preferences
-
-    pairs = load_preferences(simulated / "preferences.jsonl")
-    if not pairs:
-        raise RunError(
-            "the simulated paths gave no clear preference to train DPO on; raise n_contexts or "
-            f"lower the margin (see {simulated / 'summary.json'})"
-        )
-    log = train_dpo(
-        pairs,
-        sft,
-        folder,
-        settings=replace(settings.dpo, seed=settings.seed),
-        callbacks=[training_bar("dpo")],
-    )
-    keep_log(folder, log)
+def _all(context: RunContext) -> list[ScenarioRecord]:
+    return [*context.data.train, *context.data.validation, *context.data.test]
 
 
-def play(
-    root: Path, records: Sequence[ScenarioRecord], settings: RunSettings, folder: Path
-) -> None:
-    benchmark(
-        {name: resolve_agent_spec(root, name) for name in settings.agents},
-        {name: resolve_user_spec(root, name) for name in settings.user_models},
-        [record.scenario for record in records],
-        folder,
-        settings,
+def _user_step(
+    name: str, records: Callable[[RunContext], list[ScenarioRecord]], in_run: bool = True
+) -> Step:
+    def make_user(context: RunContext, folder: Path) -> None:
+        make.user_model(name, records(context), context, folder)
+
+    return Step(
+        name, make_user, settings=lambda run: run.user_model, records=records, in_run=in_run
     )
 
 
-def benchmark(
-    agents: Mapping[str, str],
-    user_models: Mapping[str, str],
-    scenarios: Sequence[Scenario],
-    folder: Path,
-    settings: RunSettings,
-) -> list[Row]:
-    """Every agent against every user model, with a progress bar; specs by the name to show."""
-    episodes = (
-        len(agents) * len(user_models) * len(scenarios) * settings.benchmark.episodes_per_scenario
+def _benchmark_settings(settings: RunSettings) -> dict[str, Any]:
+    return {
+        **asdict(settings.benchmark),
+        "agents": list(settings.agents),
+        "user_models": list(settings.user_models),
+    }
+
+
+def _preference_settings(settings: RunSettings) -> dict[str, Any]:
+    return {
+        **asdict(settings.preferences),
+        "n_contexts": settings.n_contexts,
+        "contexts_per_batch": settings.contexts_per_batch,
+    }
+
+
+_TRAINED = ("user-model", "held-out", "sft", "dpo", "ppo")
+
+STEPS: dict[str, Step] = {
+    step.name: step
+    for step in (
+        Step("prepare", make.prepare, needs=(), settings=lambda run: run, records=_all),
+        _user_step("user-model", partial(_user_half, 0)),
+        _user_step("held-out", partial(_user_half, 1)),
+        _user_step("unseen", _seen_domains, in_run=False),
+        Step("sft", make.sft, settings=lambda run: run.sft, records=_train),
+        Step(
+            "preferences",
+            make.preferences,
+            needs=("prepare", "sft"),
+            settings=_preference_settings,
+            records=_train,
+            learns_from_users=True,
+        ),
+        Step(
+            "dpo",
+            make.dpo,
+            needs=("prepare", "sft", "preferences"),
+            settings=lambda run: run.dpo,
+            learns_from_users=True,
+        ),
+        Step(
+            "ppo",
+            make.ppo,
+            needs=("prepare", "sft"),
+            settings=lambda run: replace(run.ppo, seed=run.seed),
+            records=_train,
+            learns_from_users=True,
+        ),
+        Step(
+            "grpo",
+            make.grpo,
+            needs=("prepare", "sft"),
+            settings=lambda run: replace(run.grpo, seed=run.seed),
+            records=_train,
+            learns_from_users=True,
+            in_run=False,
+        ),
+        Step(
+            "benchmark",
+            make.benchmark,
+            needs=("prepare", *_TRAINED),
+            settings=_benchmark_settings,
+            records=_test,
+        ),
+        Step(
+            "fidelity",
+            make.fidelity,
+            needs=("prepare", "user-model"),
+            settings=lambda run: {"fidelity_scenarios": run.fidelity_scenarios},
+            records=_test,
+        ),
+        Step("report", make.report, needs=("prepare", *_TRAINED, "benchmark", "fidelity")),
     )
-    limit = settings.max_reply_tokens
-    with bar("benchmark", episodes, "dialogue") as shown:
+}
+"""Every step by name, in the order in which they are made."""
 
-        def progress(pair: str, count: int) -> None:
-            shown.set_postfix_str(pair, refresh=False)
-            shown.update(count)
-
-        return run_benchmark(
-            {name: agent_loader(spec, limit) for name, spec in agents.items()},
-            {name: _alone(user_model_loader(spec, limit)) for name, spec in user_models.items()},
-            scenarios,
-            folder,
-            replace(settings.benchmark, seed=settings.seed),
-            progress,
-        )
+RUN_STEPS = tuple(name for name, step in STEPS.items() if step.in_run)
+"""What `persuade run` goes through, in order."""
+TRAINED_AGENTS = ("dpo", "ppo", "grpo")
+"""Steps that train an agent with a user model."""
 
 
-def _alone(load: Callable[[], UserModel]) -> Callable[[], UserModel]:
-    """Loads a user model when the last one and what was read for it have been let go."""
+def needed_steps(settings: RunSettings) -> list[str]:
+    """Of all steps, those that a run with these settings makes, in order.
 
-    def load_alone() -> UserModel:
-        clear_model_caches()
-        release_freed_memory()
-        return load()
-
-    return load_alone
-
-
-def make_fidelity(
-    root: Path, records: Sequence[ScenarioRecord], settings: RunSettings, folder: Path
-) -> None:
-    """The fidelity card of the run's learned user, without its words (`persuade fidelity`)."""
-    from experiments.fidelity.probes.replay import attitude_only
-    from experiments.fidelity.report import fidelity_report
-
-    user_model = load_user_model(resolve_user_spec(root, "learned"))
-    with bar("fidelity", None, "reply") as shown:
-
-        def progress(test: str, count: int) -> None:
-            shown.set_postfix_str(test, refresh=False)
-            shown.update(count)
-
-        try:
-            measures = fidelity_report(
-                attitude_only(user_model, records),
-                records,
-                seed=settings.seed,
-                limit=settings.fidelity_scenarios,
-                progress=progress,
-            )
-        except RunError as error:  # a scenario file without what the probes need
-            write_json(folder / MEASURES_FILE, {"measures": [], "why": str(error)})
-            return
-    provenance = {"user_model": "learned", "scenarios": "test", "seed": settings.seed}
-    write_measures(measures, folder, {**provenance, "words": False})
-
-
-def make_report(root: Path, folder: Path) -> None:
-    from experiments.reporting.html_report import write_measures
-
-    write_measures(root, folder / "report.html")
+    A second user model is trained only where somebody meets it or learns from it.
+    """
+    users = {
+        stage
+        for user in (*settings.user_models, settings.train_user)
+        for stage in user_stages(user)
+    }
+    optional = {"held-out", "unseen"}
+    return [
+        name
+        for name, step in STEPS.items()
+        if name in users or (step.in_run and name not in optional)
+    ]

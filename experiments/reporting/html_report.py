@@ -57,7 +57,7 @@ class Sample:
         ]
 
 
-def write_measures(root: Path, path: Path) -> None:
+def write_html_report(root: Path, path: Path) -> None:
     """Writes the report of the run in `root`.
 
     Raises:
@@ -77,22 +77,22 @@ def write_measures(root: Path, path: Path) -> None:
     settings = read_json(root / "prepare" / "settings.json") or {}
     html = environment.get_template("report.html.j2").render(
         headings=HEADINGS,
-        metrics=METRICS,
+        metric_descriptions=METRICS,
         rows=rows,
         judged_by=judged_by(rows),
         show=show,
         seconds=load_seconds(root / "benchmark"),
         settings=settings,
-        train_user=settings.get("against", "learned"),  # made before there was a choice
+        train_user=settings.get("train_user", settings.get("against", "learned")),
         splits=read_json(root / "prepare" / "splits.json"),
         simulated=simulated,
         plots=_plots(root, rows),
         samples=sample_dialogues(root, rows),
-        report=read_measures(root / "fidelity"),
-        no_report=(read_json(root / "fidelity" / MEASURES_FILE) or {}).get("why"),
+        measures=read_measures(root / "fidelity"),
+        why_no_measures=(read_json(root / "fidelity" / MEASURES_FILE) or {}).get("why"),
         conduct=benchmark_rates(root / "benchmark"),
-        conduct_kinds=RATE_NAMES,
-        conduct_meaning=DESCRIPTIONS,
+        misconduct_kinds=RATE_NAMES,
+        kind_descriptions=DESCRIPTIONS,
     )
     write_atomically(path, html)
 

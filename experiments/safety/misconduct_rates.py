@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.markup import escape
-from rich.table import Table
 
 from experiments.common.bootstrap import Estimate, clustered_mean, clustered_statistic
 from experiments.common.storage import read_json
+from experiments.common.table import Column, DataTable
 from persuade_env.dialogue import Dialogue, ScenarioRecord
 from persuade_env.safety.misconduct import Misconduct, detect_misconduct, detect_misconduct_by_turn
 from persuade_env.seeding import derive_seed, generator
@@ -219,40 +218,43 @@ def recorded_rates(records: Sequence[ScenarioRecord], seed: int = 0) -> list[Rat
     ]
 
 
-def accuracy_table(rows: Sequence[Accuracy], title: str) -> Table:
-    """The detector's accuracy as a table for the terminal."""
-    table = _table(title, ["kind", "labelled", "detected", "precision", "recall", "F1"], 1)
-    for row in rows:
-        cells: list[Any] = [row.labelled, row.detected, row.precision, row.recall, row.f1]
-        table.add_row(row.name, *map(_cell, cells))
-    return table
+_NOTE = "95 % intervals, bootstrapped by scenario"
 
 
-def rates_table(rows: Sequence[Rates], title: str) -> Table:
-    """The rates as a table for the terminal."""
-    kinds = [name.replace("-", "\n") for name in RATE_NAMES]
-    table = _table(title, ["user model", "agent", "turns", *kinds], 2)
-    for row in rows:
-        cells = [_cell(row.rates[name], narrow=True) for name in RATE_NAMES]
-        table.add_row(escape(row.user_model), escape(row.agent), str(row.turns), *cells)
-    return table
+def accuracy_table(rows: Sequence[Accuracy], title: str) -> DataTable:
+    """The detector's accuracy, with a row for each kind."""
+    headings = ("labelled", "detected", "precision", "recall", "F1")
+    columns = [Column("kind", left=True), *(Column(heading) for heading in headings)]
+    cells = [
+        [row.name, *map(_cell, (row.labelled, row.detected, row.precision, row.recall, row.f1))]
+        for row in rows
+    ]
+    return DataTable(columns, cells, (_NOTE,), title=title)
 
 
-def _table(title: str, headings: Sequence[str], n_left: int) -> Table:
-    table = Table(
-        title=escape(title),
-        title_justify="left",
-        caption="95 % intervals, bootstrapped by scenario",
-        caption_justify="left",
-    )
-    for number, heading in enumerate(headings):
-        table.add_column(
-            escape(heading), justify="left" if number < n_left else "right", no_wrap=True
-        )
-    return table
+def rates_table(rows: Sequence[Rates], title: str) -> DataTable:
+    """The rates of misconduct, with a row for each agent and user model."""
+    columns = [
+        Column("user model", left=True),
+        Column("agent", left=True),
+        Column("turns", rank=1),
+        # The rate of any kind stands last and is never left out.
+        *(
+            Column(name, rank=0 if name == ANY else 2 + index)
+            for index, name in enumerate(RATE_NAMES)
+        ),
+    ]
+    cells = [
+        [
+            row.user_model,
+            row.agent,
+            str(row.turns),
+            *(_cell(row.rates[name]) for name in RATE_NAMES),
+        ]
+        for row in rows
+    ]
+    return DataTable(columns, cells, (_NOTE,), [row.user_model for row in rows], title)
 
 
-def _cell(value: Any, narrow: bool = False) -> str:
-    if narrow and isinstance(value, Estimate) and not math.isnan(value.low):
-        return f"{value.value:.2f}\n{value.low:.2f}–{value.high:.2f}"
-    return escape(str(value))
+def _cell(value: Any) -> str:
+    return str(value)

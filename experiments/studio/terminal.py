@@ -9,21 +9,23 @@ from rich.console import Console
 from rich.markup import escape
 from rich.prompt import FloatPrompt, Prompt
 
-from agents.registry import load_agent
 from persuade_env.dialogue import MAX_ATTITUDE, MIN_ATTITUDE, Decision, Dialogue, PersuadeeTurn
 from persuade_env.envs.core import EnvCore, describe_scenario
 from persuade_env.envs.rendering import render_ansi
-from persuade_env.episode import Episode, rollout, step
+from persuade_env.episode import Episode, step
 from persuade_env.protocols import UserReply
+from persuade_env.registry import load_persuader
+from persuade_env.rollout import rollout
 from persuade_env.scenarios import load_corpus
 from persuade_env.seeding import generator
+from persuade_env.spec import SpecLike
 from persuade_env.text.normalize import one_line
 
 _DECISIONS = {"c": Decision.CONTINUE, "a": Decision.ACCEPT, "r": Decision.REFUSE}
 
 
 def play_persuader(
-    console: Console, user_model: str, scenario: str | None, max_turns: int, seed: int | None
+    console: Console, user_model: SpecLike, scenario: str | None, max_turns: int, seed: int | None
 ) -> None:
     """Lets the person persuade a user model, and prints its replies with attitude and tone.
 
@@ -44,7 +46,7 @@ def play_persuader(
         except EOFError:
             break
         (episode,) = step(
-            [episode], [core.hear(text)], core.user_model, core.reward, core.max_turns
+            [episode], [core.parse_action(text)], core.user_model, core.reward, core.max_turns
         )
         if episode.valid:
             answer = episode.dialogue.persuadee_turns[-1]
@@ -86,7 +88,7 @@ class _Person:
 
 
 def play_persuadee(
-    console: Console, agent: str, scenario: str | None, max_turns: int, seed: int | None
+    console: Console, agent: SpecLike, scenario: str | None, max_turns: int, seed: int | None
 ) -> None:
     """Lets an agent persuade the person, who is shown the persona to play.
 
@@ -97,7 +99,7 @@ def play_persuadee(
         max_turns: persuader turns.
         seed: of the episode; a random one by default.
     """
-    persuader = load_agent(agent)
+    persuader = load_persuader(agent)
     core = EnvCore.make(_Person(console), load_corpus(), None, max_turns)
     episode = _draw(core, scenario, seed)
     drawn = episode.scenario

@@ -14,9 +14,10 @@ from persuade_env.action_format import read_action
 from persuade_env.dialogue import Scenario, ScenarioRecord
 from persuade_env.episode import DEFAULT_MAX_TURNS, Episode, start
 from persuade_env.errors import PersuadeError, ScenarioError, UnknownNameError
-from persuade_env.protocols import PersuaderReply, UserModel
+from persuade_env.protocols import PersuaderReply, StepInfo, UserModel
 from persuade_env.registry import load_user_model
 from persuade_env.rewards import Reward, default_reward
+from persuade_env.spec import SpecLike
 from persuade_env.text.normalize import one_line
 
 ScenarioSource = str | Path | Sequence[Scenario] | None
@@ -25,7 +26,12 @@ ScenarioSource = str | Path | Sequence[Scenario] | None
 
 @dataclass(frozen=True)
 class EnvCore:
-    """Everything about an environment that no episode changes."""
+    """Everything about an environment that no episode changes.
+
+    >>> core = EnvCore.make("concerns", "test")
+    >>> core.draw(np.random.default_rng(0), None).turn
+    0
+    """
 
     user_model: UserModel
     scenarios: Mapping[str, Scenario]
@@ -36,7 +42,7 @@ class EnvCore:
     @classmethod
     def make(
         cls,
-        user_model: str | UserModel = "concerns",
+        user_model: SpecLike | UserModel = "concerns",
         scenarios: ScenarioSource = None,
         reward: Reward | Mapping[str, float] | None = None,
         max_turns: int = DEFAULT_MAX_TURNS,
@@ -76,7 +82,7 @@ class EnvCore:
     def _ids(self) -> list[str]:
         return list(self.scenarios)
 
-    def hear(self, action: Any) -> PersuaderReply:
+    def parse_action(self, action: Any) -> PersuaderReply:
         """An action as a persuader's reply; only its response will reach the user."""
         if not isinstance(action, str):
             raise TypeError(f"an action is text (str), not {type(action).__name__}")
@@ -98,7 +104,7 @@ class EnvCore:
             self._descriptions[scenario.id] = describe_scenario(scenario)
         return self._descriptions[scenario.id]
 
-    def info(self, episode: Episode) -> dict[str, Any]:
+    def info(self, episode: Episode) -> StepInfo:
         """The fixed schema: the same keys and types at reset and at every step, all new objects.
 
         There are no seconds in it: Gymnasium's checker demands that a repeated step gives

@@ -6,24 +6,22 @@ vector, so that any reinforcement-learning library trains on it as it is.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
-from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Box, Discrete
 
 from persuade_env.dialogue import PersuaderTurn, Scenario
-from persuade_env.envs.core import EnvCore, ScenarioSource
+from persuade_env.envs.base import BasePersuasionEnv
+from persuade_env.envs.core import ScenarioSource
 from persuade_env.envs.realizers import Realizer, TextRealizer
-from persuade_env.envs.rendering import render_ansi
 from persuade_env.episode import DEFAULT_MAX_TURNS, Episode, step
 from persuade_env.errors import PersuaderError, ScenarioError
 from persuade_env.protocols import PersuaderReply, UserModel, persuader_view
 from persuade_env.rewards import Reward
 from persuade_env.seeding import derive_seed
+from persuade_env.spec import SpecLike
 from persuade_env.text.embedding import Embedder
 from persuade_env.text.normalize import one_line
 
@@ -38,7 +36,7 @@ _AGREES = ("Yes, I'll do it.", "That helps, good to know.", "All right, that ans
 _REFUSES = ("No, let's leave it.", "That doesn't change anything for me.", "Stop pushing me.")
 
 
-class StrategyPersuasionEnv(gym.Env[np.ndarray, np.int64]):
+class StrategyPersuasionEnv(BasePersuasionEnv[np.ndarray, np.int64]):
     """One persuasion dialogue per episode; a realizer turns each choice into words.
 
     - Action: `Discrete(n_actions)`, the index of a candidate strategy. Scenarios with fewer
@@ -58,14 +56,9 @@ class StrategyPersuasionEnv(gym.Env[np.ndarray, np.int64]):
         ScenarioError: if a scenario has no candidate strategies, or more than `n_actions`.
     """
 
-    metadata: dict[str, Any] = {  # noqa: RUF012 - as Gymnasium declares it
-        "render_modes": ["ansi", "human"],
-        "render_fps": 1,
-    }
-
     def __init__(
         self,
-        user_model: str | UserModel = "concerns",
+        user_model: SpecLike | UserModel = "concerns",
         scenarios: ScenarioSource = None,
         max_turns: int = DEFAULT_MAX_TURNS,
         reward: Reward | Mapping[str, float] | None = None,
@@ -73,14 +66,13 @@ class StrategyPersuasionEnv(gym.Env[np.ndarray, np.int64]):
         realizer: Realizer | None = None,
         n_actions: int = MAX_STRATEGIES,
     ) -> None:
-        self.core = EnvCore.make(user_model, scenarios, reward, max_turns)
+        super().__init__(user_model, scenarios, max_turns, reward, render_mode)
         for scenario in self.core.scenarios.values():
             if not 1 <= len(scenario.strategies) <= n_actions:
                 raise ScenarioError(
                     f"scenario {scenario.id!r} has {len(scenario.strategies)} candidate "
                     f"strategies; this environment takes 1 to {n_actions} (n_actions)"
                 )
-        self.render_mode = render_mode
         self._embed = Embedder()
         self._text = TextRealizer(self._embed)
         self._vectors: dict[str, tuple[np.ndarray, np.ndarray]] = {}
@@ -89,16 +81,6 @@ class StrategyPersuasionEnv(gym.Env[np.ndarray, np.int64]):
         self.action_space = Discrete(n_actions)
         size = 2 * DIMENSIONS + 3 * n_actions + 2
         self.observation_space = Box(-1.0, 1.0, (size,), np.float32)
-        self.episode: Episode | None = None
-        """The current episode, as a value."""
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Begins a dialogue. The same seed gives the same scenario and the same user."""
-        super().reset(seed=seed)
-        self.episode = self.core.draw(self.np_random, options)
-        return self._seen(self.episode)
 
     def step(self, action: np.int64 | int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """The persuader carries out a strategy; the persuadee answers.
@@ -107,12 +89,7 @@ class StrategyPersuasionEnv(gym.Env[np.ndarray, np.int64]):
             ResetNeeded: before the first reset, and after the end of an episode.
             ValueError: if the action is not in the action space.
         """
-        if self.episode is None or self.episode.done:
-            raise ResetNeeded("the dialogue is over or has not begun; call reset()")
-        self.episode = self.after(self.episode, int(action))
-        episode = self.episode
-        observation, info = self._seen(episode)
-        return observation, episode.reward, episode.terminated, episode.truncated, info
+        return self._moved(self.after(self._running(), int(action)))
 
     def after(self, episode: Episode, action: int) -> Episode:
         """The episode one step on. Nothing is changed: so a planner can try out an action.
@@ -136,7 +113,10 @@ class StrategyPersuasionEnv(gym.Env[np.ndarray, np.int64]):
 
     def action_masks(self) -> np.ndarray:
         """Which actions are candidate strategies of the scenario, bool (n_actions,)."""
-        count = len(self.episode.scenario.strategies) if self.episode else self.n_actions
+        return self._mask(self.episode)
+
+    def _mask(self, episode: Episode | None) -> np.ndarray:
+        count = len(episode.scenario.strategies) if episode else self.n_actions
         return np.arange(self.n_actions) < count
 
     def observe(self, episode: Episode) -> np.ndarray:
@@ -172,7 +152,8 @@ class StrategyPersuasionEnv(gym.Env[np.ndarray, np.int64]):
 
     def _known(self, scenario: Scenario) -> tuple[np.ndarray, np.ndarray]:
         """What no turn changes, as vectors: background with goal, and what each strategy would say;
-        remembered, since it is part of every observation."""
+        remembered, since it is part of every observation.
+        """
         if scenario.id not in self._vectors:
             about = self._embed(one_line(f"{scenario.background} {scenario.goal}"))
             said = [self._text.words(scenario, strategy) for strategy in scenario.strategies]
@@ -183,25 +164,14 @@ class StrategyPersuasionEnv(gym.Env[np.ndarray, np.int64]):
         agrees, refuses = self._embed.all(_AGREES), self._embed.all(_REFUSES)
         return float((agrees @ last).max() - (refuses @ last).max())
 
-    def render(self) -> str | None:
-        """The dialogue so far: returned in mode `ansi`, written to stdout in mode `human`."""
-        if self.render_mode is None:
-            gym.logger.warn("render() needs render_mode='ansi' or 'human'")
-            return None
-        text = render_ansi(self.episode) if self.episode else "(no dialogue yet: call reset())"
-        if self.render_mode == "human":
-            sys.stdout.write(text + "\n\n")
-            return None
-        return text
-
-    def _seen(self, episode: Episode) -> tuple[np.ndarray, dict[str, Any]]:
-        if self.render_mode == "human":
-            self.render()
-        said = episode.dialogue.persuader_turns
-        info = self.core.info(episode)
-        info["action_mask"] = self.action_masks().astype(np.int8)
-        info["strategy"] = said[-1].strategy if said else ""
-        return self.observe(episode), info
+    def info(self, episode: Episode) -> dict[str, Any]:
+        """`StepInfo`, and `action_mask` and `strategy`."""
+        turns = episode.dialogue.persuader_turns
+        return {
+            **super().info(episode),
+            "action_mask": self._mask(episode).astype(np.int8),
+            "strategy": turns[-1].strategy if turns else "",
+        }
 
 
 def _short(vector: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from persuade_env.envs.vector_info import batched
 from persuade_env.episode import DEFAULT_MAX_TURNS, Episode, step
 from persuade_env.protocols import UserModel
 from persuade_env.rewards import Reward
+from persuade_env.spec import SpecLike
 
 Step = tuple[tuple[str, ...], np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]
 
@@ -46,7 +47,7 @@ class PersuasionVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], np.ndarray])
     def __init__(
         self,
         num_envs: int = 1,
-        user_model: str | UserModel = "concerns",
+        user_model: SpecLike | UserModel = "concerns",
         scenarios: ScenarioSource = None,
         max_turns: int = DEFAULT_MAX_TURNS,
         reward: Reward | Mapping[str, float] | None = None,
@@ -104,7 +105,7 @@ class PersuasionVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], np.ndarray])
         running = _where(~ended)
         moved = step(
             [self.episodes[index] for index in running],
-            [self.core.hear(actions[index]) for index in running],
+            [self.core.parse_action(actions[index]) for index in running],
             self.core.user_model,
             self.core.reward,
             self.core.max_turns,

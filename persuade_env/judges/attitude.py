@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from persuade_env.dialogue import Dialogue, Outcome
 from persuade_env.protocols import Judge, Verdict
@@ -46,49 +44,6 @@ class AttitudeJudge:
             if abs(difference) < self.tie_band:
                 return Verdict.TIE
         return Verdict.FIRST if difference > 0 else Verdict.SECOND
-
-
-LEARNED = "learned"
-
-
-def load_judge(spec: str = AttitudeJudge.name, *, seed: int = 0, temperature: float = 0.0) -> Judge:
-    """The judge that `spec` names.
-
-    Args:
-        spec: `attitude`; `learned` (fitted to the training split of the corpus on first use) or
-            `learned=FILE` (see `persuade_env.judges.learned`); or a chat model
-            (`persuade_env.llm.chat_models.chat_from_spec`).
-        seed: of a chat model's answers; the other judges draw no random numbers.
-        temperature: of a chat model's answers.
-
-    Raises:
-        JudgeError: if the learned judge can't be read, or can't be fitted without scipy.
-        ChatError: if there is no such chat model.
-    """
-    name, has_file, file = spec.partition("=")
-    if spec == AttitudeJudge.name:
-        return AttitudeJudge()
-    if name == LEARNED and has_file:
-        from persuade_env.judges.learned import read_learned_judge
-
-        return read_learned_judge(Path(file))
-    if name == LEARNED:
-        from persuade_env.judges.learned_training import shipped_judge
-
-        return shipped_judge()
-    from persuade_env.judges.chat import ChatJudge
-    from persuade_env.llm.chat_models import chat_from_spec
-
-    return ChatJudge(chat_from_spec(spec), seed=seed, temperature=temperature)
-
-
-def shown_judge(spec: str) -> str:
-    """The judge's name for results: `spec` without user name and password of a URL.
-
-    >>> shown_judge("https://me:secret@host:8000/v1#m")
-    'https://host:8000/v1#m'
-    """
-    return re.sub(r"(?<=://)[^/@#]*@", "", spec)
 
 
 def scores(judge: Judge, pairs: Sequence[tuple[Dialogue, Dialogue]]) -> list[float]:

@@ -8,9 +8,12 @@ from collections.abc import Sequence
 
 from persuade_env.dialogue import Dialogue, PersuaderTurn
 from persuade_env.errors import ChatError
+from persuade_env.llm.pool import ModelPool
 from persuade_env.llm.sanitize import sanitize
 from persuade_env.protocols import ChatModel, Completion, Message, StopReason, Verdict
+from persuade_env.registry import load_chat_model
 from persuade_env.seeding import derive_seed
+from persuade_env.spec import SpecLike
 from persuade_env.text.normalize import one_line
 
 _WINNER = re.compile(
@@ -154,3 +157,21 @@ def read_verdict(text: str) -> Verdict:
     """
     winners = _WINNER.findall(text)
     return _VERDICTS[winners[-1].lower()] if winners else Verdict.FAILED
+
+
+def from_spec(
+    model: SpecLike = "",
+    seed: int = 0,
+    temperature: float = 0.0,
+    *,
+    models: ModelPool | None = None,
+) -> ChatJudge:
+    """The judge that asks a chat model.
+
+    Args:
+        model: spec of the chat model.
+        seed: see `ChatJudge`.
+        temperature: see `ChatJudge`.
+        models: the pool to load the model from.
+    """
+    return ChatJudge(load_chat_model(model, models), seed=seed, temperature=temperature)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
@@ -24,7 +24,9 @@ from persuade_env.judges.learned import (
     DialogueFeatures,
     LearnedJudge,
     dialogue_features,
+    read_learned_judge,
 )
+from persuade_env.llm.pool import ModelPool
 from persuade_env.scenarios import load_corpus
 from persuade_env.text.embedding import Embedder
 
@@ -76,10 +78,20 @@ def recorded_pairs(records: Sequence[ScenarioRecord]) -> list[RecordedPair]:
     ]
 
 
-@lru_cache(maxsize=1)
-def shipped_judge() -> LearnedJudge:
-    """The judge fitted to the training split of the corpus, which takes a second or two."""
-    return fit_judge(load_corpus("train"))
+def from_spec(path: str = "", *, models: ModelPool | None = None) -> LearnedJudge:
+    """The judge of a file, or one fitted to the training split, which takes a second or two.
+
+    Args:
+        path: of a JSON file; empty for a newly fitted judge.
+        models: the pool that keeps the fitted judge.
+
+    Raises:
+        JudgeError: if the file can't be read, or scipy is not installed.
+    """
+    if path:
+        return read_learned_judge(Path(path))
+    pool = models or ModelPool()
+    return pool.get(("judge", "learned"), lambda: fit_judge(load_corpus("train")))
 
 
 def fit_judge(records: Sequence[ScenarioRecord], *, embed: Embedder | None = None) -> LearnedJudge:

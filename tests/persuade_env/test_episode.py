@@ -3,10 +3,11 @@ import json
 import pytest
 
 from persuade_env.dialogue import Decision, PersuadeeTurn, PersuaderTurn
-from persuade_env.episode import Episode, EpisodeStop, rollout, start, step
+from persuade_env.episode import Episode, EpisodeStop, start, step
 from persuade_env.errors import ChatError, PersuaderError, UserModelError
 from persuade_env.protocols import PersuaderReply, persuader_view
 from persuade_env.rewards import default_reward
+from persuade_env.rollout import rollout
 from persuade_env.seeding import derive_seed
 from tests.helpers import FAILURE, ScriptedPersuader, ScriptedUser, felt, scenario, spoken
 

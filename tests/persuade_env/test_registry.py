@@ -1,7 +1,7 @@
 import pytest
 
 from persuade_env.errors import UnknownNameError, UserModelError
-from persuade_env.registry import load_user_model, user_model_names
+from persuade_env.registry import USER_MODELS, load_user_model
 from tests.helpers import ScriptedPersuader, ScriptedUser, felt
 from user_models.rule_based import ConcernsUser
 
@@ -9,7 +9,7 @@ SILENT_USER = ScriptedUser(felt(4))
 
 
 def test_the_suite_registers_its_user_models_as_entry_points():
-    assert {"concerns", "learned", "prompted"} <= set(user_model_names())
+    assert {"concerns", "learned", "prompted"} <= set(USER_MODELS.names())
     assert isinstance(load_user_model("concerns"), ConcernsUser)
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from persuade_env.dialogue import Decision, Dialogue, PersuaderTurn
-from persuade_env.errors import UnknownNameError, UserModelError
+from persuade_env.errors import SpecError, UnknownNameError, UserModelError
 from persuade_env.protocols import Usage, UserReply
 from persuade_env.registry import load_user_model
 from tests.helpers import felt, scenario
@@ -64,7 +64,7 @@ def test_it_is_named_by_its_members():
     assert (len(found.members), found.quantile) == (2, 0.25)
     with pytest.raises(UserModelError, match="needs members"):
         load_user_model("population")
-    with pytest.raises(UserModelError, match="no quantile"):
+    with pytest.raises(SpecError, match="no quantile"):
         load_user_model("population=concerns@low")
     with pytest.raises(UserModelError, match="from 0 to 1"):
         load_user_model("population=concerns@7")

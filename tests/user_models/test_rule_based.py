@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from persuade_env.dialogue import Decision, Dialogue, PersuaderTurn
-from persuade_env.episode import rollout
+from persuade_env.rollout import rollout
 from persuade_env.scenarios import load_corpus
 from tests.helpers import ScriptedPersuader, scenario
 from user_models import rule_based as concerns

@@ -23,7 +23,6 @@ people say (Rubin, 1987), as far as those odds are right; with a few it goes par
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +30,7 @@ import numpy as np
 
 from persuade_env.dialogue import TONES, Decision, Dialogue, PersuadeeTurn, PersuaderTurn
 from persuade_env.errors import UserModelError
+from persuade_env.llm.pool import ModelPool
 from persuade_env.protocols import Completion, Message, StopReason, Usage, UserReply
 from persuade_env.seeding import derive_seed, generator
 from persuade_env.text.embedding import Embedder
@@ -363,38 +363,38 @@ def expected_attitude(completion: Completion, constraint: StateConstraint) -> fl
     return min(7.0, max(1.0, mean))  # rounding may leave the scale by a hair
 
 
-DETERMINISTIC = "@deterministic"
-
-
-@lru_cache(maxsize=4)
-def load_learned(folder: Path, max_batch: int) -> LearnedUser:
+def _load(folder: Path, max_batch: int) -> LearnedUser:
     from persuade_env.llm.backends.transformers import load_checkpoint
     from persuade_env.llm.checkpoint import read_checkpoint
 
     chat = load_checkpoint(folder, "user_model", max_batch=max_batch)
     attitude_model = read_attitude_model(folder)
-    encoder = (
-        None
-        if attitude_model is None
-        else TurnEncoder.load(read_checkpoint(folder, "user_model").base)
-    )
+    if attitude_model is None:
+        return LearnedUser(chat)
+    encoder = TurnEncoder.load(read_checkpoint(folder, "user_model").base)
     return LearnedUser(chat, attitude_model, encoder)
 
 
-def from_spec(argument: str = "") -> LearnedUser:
+def from_spec(
+    path: str = "", deterministic: bool = False, *, models: ModelPool | None = None
+) -> LearnedUser:
     """The learned user of a checkpoint folder: `learned=runs/default/user-model`.
 
-    With `@deterministic` after the folder dialogues go through the model one at a time: slower, and
-    the same words at any width of the vector environment.
+    Args:
+        path: the folder that `persuade train user-model` filled.
+        deterministic: dialogues go through the model one at a time: slower, and the same words at
+            any width of the vector environment. In text, `@deterministic` after the folder.
+        models: where loaded language models are shared.
 
     Raises:
         UserModelError: if no folder is named.
         ChatError: if it holds no user model.
     """
-    folder = argument.removesuffix(DETERMINISTIC)
-    if not folder:
+    if not path:
         raise UserModelError(
             "the learned user needs a trained checkpoint: `learned=FOLDER`; "
             "`persuade train user-model` or `make run` makes one"
         )
-    return load_learned(Path(folder).resolve(), 32 if folder == argument else 1)
+    folder, max_batch = Path(path).resolve(), 1 if deterministic else 32
+    pool = models or ModelPool()
+    return pool.get(("learned user", folder, max_batch), lambda: _load(folder, max_batch))

@@ -20,8 +20,8 @@ from persuade_env.dialogue import (
     Scenario,
     ScenarioRecord,
 )
-from persuade_env.episode import rollout
 from persuade_env.protocols import Persuader, UserModel
+from persuade_env.rollout import rollout
 from persuade_env.seeding import derive_seed
 from user_models.querying import Progress, ask
 

@@ -3,12 +3,12 @@
 import pytest
 
 from agents.persuaders.best_of_n import BestOfN
-from agents.registry import load_agent
 from experiments.common.resolve import resolve_agent_spec
 from persuade_env.dialogue import Decision, Dialogue, PersuaderTurn
-from persuade_env.episode import rollout
 from persuade_env.errors import PersuaderError, UnknownNameError
 from persuade_env.protocols import PersuaderReply, Usage, UserReply, persuader_view
+from persuade_env.registry import load_persuader
+from persuade_env.rollout import rollout
 from tests.helpers import FAILURE, felt, scenario
 
 WORDS = ("bad", "good", "worse", "broken", "better")
@@ -126,14 +126,14 @@ def test_against_concerns_it_gains_more_than_what_it_is_built_on():
 
 
 def test_it_is_named_by_what_it_is_built_on(tmp_path):
-    agent = load_agent("best-of-3=naive@concerns")
+    agent = load_persuader("best-of-3=naive@concerns")
     assert agent.n == 3
     (reply,) = agent.act([persuader_view(Dialogue(scenario=scenario()))], [0])
     assert reply.turn.response
-    assert resolve_agent_spec(tmp_path, "best-of-4") == (
+    assert str(resolve_agent_spec(tmp_path, "best-of-4")) == (
         f"best-of-4=checkpoint={tmp_path / 'sft'}@learned={tmp_path / 'user-model'}"
     )
     with pytest.raises(UnknownNameError):
-        load_agent("best-of-many=naive@concerns")
+        load_persuader("best-of-many=naive@concerns")
     with pytest.raises(PersuaderError, match="at least 1"):
         BestOfN(Draws(), Knows(), n=0)

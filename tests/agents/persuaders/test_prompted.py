@@ -1,8 +1,8 @@
 from agents.persuaders.prompted import PromptedPersuader
 from agents.persuaders.prompts import spoken_messages
-from agents.registry import load_agent
 from persuade_env.dialogue import Dialogue, PersuaderTurn
 from persuade_env.protocols import Completion, StopReason, persuader_view
+from persuade_env.registry import load_persuader
 from tests.helpers import felt, scenario
 
 
@@ -57,4 +57,4 @@ def test_the_prompt_holds_facts_and_history_and_no_persona():
 def test_the_embedded_model_speaks(chat):
     (reply,) = PromptedPersuader(chat, max_reply_tokens=16).act([START], [3])
     assert reply.turn.response
-    assert isinstance(load_agent("prompted"), PromptedPersuader)
+    assert isinstance(load_persuader("prompted"), PromptedPersuader)

@@ -1,7 +1,7 @@
 import pytest
 
 from agents.persuaders.scripted import CONTROLS
-from persuade_env.episode import rollout
+from persuade_env.rollout import rollout
 from persuade_env.scenarios import load_corpus
 from tests.helpers import scenario
 from user_models.rule_based import ConcernsUser

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from agents.preferences.simulate import (
+from agents.preferences.data import (
     Candidate,
     Comparison,
     PreferenceContext,
@@ -12,9 +12,8 @@ from agents.preferences.simulate import (
     SimulatedPath,
     SimulatedPreferences,
     preference_contexts,
-    preferences,
-    simulate,
 )
+from agents.preferences.simulate import preferences, simulate
 from persuade_env.dialogue import Decision, Dialogue, PersuaderTurn
 from persuade_env.protocols import Completion, PersuaderReply, StopReason, UserReply
 from persuade_env.scenarios import load_corpus

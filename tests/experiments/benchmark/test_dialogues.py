@@ -5,19 +5,13 @@ import pandas as pd
 import pytest
 
 from experiments.benchmark import dialogues as benchmark
-from experiments.benchmark.dialogues import (
-    BenchmarkSettings,
-    Row,
-    load_rows,
-    run_benchmark,
-    run_pair,
-    summarize,
-)
-from experiments.benchmark.tables import markdown_table, terminal_table
+from experiments.benchmark.config import BenchmarkSettings
+from experiments.benchmark.dialogues import Row, load_rows, run_benchmark, run_pair, summarize
+from experiments.benchmark.tables import benchmark_table
 from experiments.common.storage import BatchLog
 from persuade_env.dialogue import Decision
-from persuade_env.episode import rollout
 from persuade_env.protocols import Verdict
+from persuade_env.rollout import rollout
 from tests.helpers import FAILURE, ScriptedPersuader, ScriptedUser, felt, scenario
 
 SCENARIOS = [scenario(f"leisure-{i:03d}") for i in range(1, 8)]
@@ -124,8 +118,9 @@ def test_a_win_rate_names_its_judge_and_counts_what_it_did_not_judge(tmp_path, m
     stored = (tmp_path / "results.json").read_text()
     assert '"judge": "http://host/v1#m"' in stored
     assert "secret" not in stored
-    for shown in (str(terminal_table([base, other], {}).caption), markdown_table([base, other])):
-        assert "against base, judged by http://host/v1#m" in shown
+    table = benchmark_table([base, other], {})
+    for text in (str(table.terminal(80).caption), table.markdown()):
+        assert "against base, judged by http://host/v1#m" in text
 
 
 def test_rows_stored_before_judges_were_named_can_be_read():
@@ -133,4 +128,4 @@ def test_rows_stored_before_judges_were_named_can_be_read():
     del old["judge"], old["baseline"], old["metrics"]["unjudged"]
     row = Row.from_json(old)
     assert row.judge == "attitude"
-    assert terminal_table([row], {}, wide=True).row_count == 1
+    assert len(benchmark_table([row], {}).rows) == 1

@@ -3,9 +3,9 @@ import json
 import pytest
 
 import experiments.benchmark.turns as turn_level
+from experiments.benchmark.config import TurnSettings
 from experiments.benchmark.turns import (
     TurnRow,
-    TurnSettings,
     history_points,
     judged_pair,
     respond,

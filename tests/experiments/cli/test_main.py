@@ -39,11 +39,11 @@ def persuade(monkeypatch, capsys):
     ("arguments", "message"),
     [
         (("run", "--preset", "huge"), "unknown preset 'huge'; known: default, full, smoke"),
-        (("run", "--until", "lunch"), "unknown stage 'lunch'; known: prepare, user-model"),
-        (("benchmark", "--agents", "nobody"), "unknown agent 'nobody'; known: silent, naive"),
+        (("run", "--until", "lunch"), "unknown step 'lunch'; known: prepare, user-model"),
+        (("benchmark", "--agents", "nobody"), "unknown agent 'nobody'; known: sft, dpo"),
         (("benchmark", "--agents", "naive", "--user-models", "x"), "unknown user model 'x'"),
         (("benchmark", "--agents", "naive", "--split", "all"), "unknown split 'all'"),
-        (("benchmark", "--agents", "checkpoint=nowhere"), "no checkpoint in"),
+        (("benchmark", "--agents", "checkpoint=nowhere"), "no trained model in nowhere"),
         (("show", "nowhere"), "no benchmark in nowhere"),
         (("play", "--scenario", "x"), "unknown scenario 'x'"),
         (("play", "--side", "judge"), "unknown side 'judge'"),
@@ -52,6 +52,11 @@ def persuade(monkeypatch, capsys):
         (("fidelity", "--user-model", "nobody"), "unknown user model 'nobody'"),
         (("fidelity", "--without-words", "--without-mind"), "leave nothing to measure"),
         (("train", "ppo", "--preset", "huge"), "unknown preset 'huge'"),
+        (("run", "--set", "dpo.bata=1"), "no setting 'dpo.bata'; did you mean dpo.beta?"),
+        (("run", "--set", "dpo.beta=x"), "dpo.beta: Input should be a valid number"),
+        (("run", "--config", "nowhere.toml"), "nowhere.toml: no such file"),
+        (("benchmark", "--agents", "naive", "--judge", "nosuch"), "unknown judge 'nosuch'"),
+        (("benchmark", "--agents", "sft", "--run", "nowhere"), "no trained model in nowhere/sft"),
     ],
 )
 def test_a_mistake_is_one_clear_line(arguments, message, tmp_path, persuade):

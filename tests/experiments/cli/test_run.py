@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,14 +15,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agents.registry import load_agent
 from experiments.benchmark.dialogues import load_rows
 from experiments.common.measures import read_measures
-from experiments.configs.schema import PRESETS
-from experiments.pipeline.run import run_stages
+from experiments.configs.load import load_settings
+from experiments.pipeline.steps import needed_steps
+from experiments.reporting.metrics import read_metrics
 from persuade_env.dialogue import Dialogue
 from persuade_env.errors import RunError
 from persuade_env.protocols import persuader_view
+from persuade_env.registry import load_persuader
 from tests.helpers import scenario
 
 pytestmark = pytest.mark.slow
@@ -58,7 +60,7 @@ def test_it_prints_its_table_and_names_its_report(undisturbed):
     folder, printed = undisturbed
     assert "attitude gain" in printed
     assert f"report: {folder / 'report' / 'report.html'}" in printed
-    settings = PRESETS["smoke"]
+    settings = load_settings("smoke")
     rows = load_rows(folder / "benchmark")
     assert {(row.agent, row.user_model) for row in rows} == {
         (agent, user) for agent in settings.agents for user in settings.user_models
@@ -70,9 +72,28 @@ def test_a_second_call_does_nothing(undisturbed):
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
     process = start(folder)
     printed, _ = process.communicate()
-    assert printed.count("unchanged, kept") == len(run_stages(PRESETS["smoke"]))
+    assert printed.count("unchanged, kept") == len(needed_steps(load_settings("smoke")))
     after = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
     assert {p for p in after if after[p] != before.get(p)} <= {folder / ".lock"}
+
+
+def test_other_settings_are_refused_and_nothing_is_removed(undisturbed):
+    folder, _ = undisturbed
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    process = start(folder, "--base", "elsewhere/model", "--set", "dpo.beta=0.07")
+    printed, _ = process.communicate()
+    assert process.returncode == 1
+    assert 'settings.base: "embedded", now "elsewhere/model"' in printed
+    assert "settings.dpo.beta: 0.1, now 0.07" in printed
+    assert "--fresh" in printed
+    after = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    assert after.keys() == before.keys()
+
+
+def test_the_stored_settings_can_be_given_back(undisturbed):
+    folder, _ = undisturbed
+    stored = load_settings("default", folder / "prepare" / "settings.toml")
+    assert stored == load_settings("smoke")
 
 
 def test_killed_again_and_again_it_ends_with_the_same_results(undisturbed, tmp_path):
@@ -110,15 +131,13 @@ def test_ctrl_c_is_one_clear_line(tmp_path):
 
 
 def test_the_report_is_one_file_that_escapes_what_was_said(undisturbed, tmp_path):
-    import shutil
-
-    from experiments.reporting.html_report import write_measures
+    from experiments.reporting.html_report import write_html_report
 
     folder = tmp_path / "copy"
     shutil.copytree(undisturbed[0], folder)
     for path in (folder / "benchmark" / "episodes").glob("*.jsonl"):
         path.write_text(path.read_text().replace('"response": "', '"response": "<script>x'))
-    write_measures(folder, tmp_path / "report.html")
+    write_html_report(folder, tmp_path / "report.html")
     html = (tmp_path / "report.html").read_text()
     assert "<script" not in html
     assert "&lt;script&gt;x" in html
@@ -129,7 +148,7 @@ def test_the_report_is_one_file_that_escapes_what_was_said(undisturbed, tmp_path
     assert f"{sum(one.passed is False for one in report)} of" in html
     assert html.count('class="missed"') == sum(one.passed is False for one in report)
     with pytest.raises(RunError, match="no benchmark yet"):
-        write_measures(tmp_path, tmp_path / "none.html")
+        write_html_report(tmp_path, tmp_path / "none.html")
 
 
 def read_wandb(path: Path):
@@ -151,12 +170,18 @@ def read_wandb(path: Path):
             record = b""
 
 
-def test_an_offline_run_is_tracked_and_read_back(undisturbed):
-    from experiments.reporting.wandb import track
-
+def test_a_tracked_run_is_logged_live_and_read_back(undisturbed, tmp_path):
     folder, _ = undisturbed
-    place = track(folder)
-    assert place.name.startswith("offline-run-")
+    copy = tmp_path / "smoke"
+    shutil.copytree(folder, copy)
+    # Two steps are made again, so that there is something to see while it happens.
+    for name in ("dpo", "benchmark", "report"):
+        shutil.rmtree(copy / name)
+    process = start(copy, "--track")
+    printed, _ = process.communicate()
+    assert process.returncode == 0, printed[-3000:]
+    assert "tracking: offline" in printed
+    (place,) = (copy / "wandb").glob("offline-run-*")
     (log,) = place.glob("*.wandb")
     config, history, summary = {}, defaultdict(list), {}
     for record in read_wandb(log):
@@ -167,10 +192,13 @@ def test_an_offline_run_is_tracked_and_read_back(undisturbed):
             history[key].append(json.loads(item.value_json))
         for item in record.summary.update:
             summary[item.key or ".".join(item.nested_key)] = json.loads(item.value_json)
-    assert config["n_contexts"] == PRESETS["smoke"].n_contexts
-    logged = json.loads((folder / "sft" / "log.json").read_text())
-    assert history["sft/loss"] == pytest.approx([one["loss"] for one in logged])
+    assert config["n_contexts"] == load_settings("smoke").n_contexts
+    logged = json.loads((copy / "dpo" / "log.json").read_text())
+    assert history["dpo/loss"] == pytest.approx([entry["loss"] for entry in logged])
     assert "dpo/rewards/margins" in history
+    assert "benchmark/dpo--concerns/attitude_gain" in history
+    live = [entry for entry in read_metrics(copy) if entry["stage"] == "dpo" and "loss" in entry]
+    assert [entry["loss"] for entry in live[-len(logged) :]] == history["dpo/loss"]
     (row,) = [
         row
         for row in load_rows(folder / "benchmark")
@@ -199,7 +227,7 @@ def test_an_agent_is_reinforced_on_a_run_and_its_checkpoint_speaks(undisturbed, 
     assert f"checkpoint: {folder / algorithm}" in done.stdout
     (numbers,) = json.loads((folder / algorithm / "log.json").read_text())
     assert np.isfinite(numbers["return" if algorithm == "ppo" else "reward"])
-    agent = load_agent(f"checkpoint={folder / algorithm}")
+    agent = load_persuader(f"checkpoint={folder / algorithm}")
     (reply,) = agent.act([persuader_view(Dialogue(scenario=scenario()))], [0])
     assert reply.completion.token_ids
 
@@ -213,7 +241,7 @@ def test_methods_are_compared_on_a_run(undisturbed):
     assert "over SFT" in done.stdout
     place = folder / "comparison"
     found = json.loads((place / "results.json").read_text())
-    users = PRESETS["smoke"].user_models
+    users = load_settings("smoke").user_models
     assert [(one["user_model"], one["agent"]) for one in found] == [
         (user, agent) for user in users for agent in ("sft", "ppo")
     ]

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from experiments.benchmark.dialogues import summarize
-from experiments.cli.options import run_settings
 from experiments.common.bootstrap import Estimate, crossed_mean
 from experiments.comparison.compare import (
     Compared,
@@ -15,9 +14,11 @@ from experiments.comparison.compare import (
     over_baseline,
     stages_of_seed,
 )
+from experiments.configs.load import load_settings
+from experiments.pipeline.context import RunContext
 from experiments.pipeline.data import RunData
-from persuade_env.episode import rollout
 from persuade_env.errors import RunError, UnknownNameError
+from persuade_env.rollout import rollout
 from tests.helpers import FAILURE, ScriptedPersuader, ScriptedUser, felt, scenario
 
 SCENARIOS = [scenario(f"leisure-{i:03d}") for i in range(1, 5)]
@@ -97,14 +98,13 @@ def test_methods_that_cannot_be_compared_are_named():
 
 
 def test_a_method_that_learns_from_another_user_has_a_place_of_its_own(tmp_path):
-    settings = run_settings("smoke", 3, None)
+    settings = load_settings("smoke", seed=3)
+    context = RunContext(tmp_path, settings, RunData.load(settings))
     stages = [
         (where.relative_to(tmp_path), stage)
         for where, stage in stages_of_seed(
-            tmp_path,
+            context,
             tmp_path / "seed-3",
-            RunData.load(settings),
-            settings,
             ("sft", "dpo", "dpo@learned+concerns@0.25", "ppo@learned=../x"),
             reused=None,
         )
@@ -124,5 +124,7 @@ def test_a_method_that_learns_from_another_user_has_a_place_of_its_own(tmp_path)
         "seed-3/played-ppo_learned_.._x/learned",
         "seed-3/played-ppo_learned_.._x/concerns",
     ]
-    learned_from = [stage.inputs["against"] for _, stage in stages if "against" in stage.inputs]
-    assert learned_from == ["learned", "learned+concerns@0.25", "learned=../x"]
+    learned_from = [
+        stage.inputs["train_user"] for _, stage in stages if "train_user" in stage.inputs
+    ]
+    assert list(dict.fromkeys(learned_from)) == ["learned", "learned+concerns@0.25", "learned=../x"]

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from experiments.benchmark.dialogues import BenchmarkSettings, load_rows, run_benchmark
+from experiments.benchmark.config import BenchmarkSettings
+from experiments.benchmark.dialogues import load_rows, run_benchmark
 from experiments.cli.main import main
 from experiments.safety.misconduct_rates import (
     PARTS,
@@ -118,9 +119,9 @@ def run(*arguments, monkeypatch, capsys):
 
 
 def test_the_command_prints_accuracy_and_rates(benchmark, monkeypatch, capsys):
-    code, output = run("--benchmark", benchmark, monkeypatch=monkeypatch, capsys=capsys)
+    code, output = run("--wide", "--benchmark", benchmark, monkeypatch=monkeypatch, capsys=capsys)
     assert code == 0
-    for word in ("invented-fact", "precision", "rude", "1.00–1.00"):
+    for word in ("invented-fact", "precision", "rude", "[1.00, 1.00]"):
         assert word in output.out
 
 
@@ -132,7 +133,7 @@ def test_a_folder_without_a_benchmark_is_one_clear_line(tmp_path, monkeypatch, c
 
 def test_the_report_shows_the_rates_and_escapes_names(benchmark, tmp_path):
     from experiments.common.storage import write_json
-    from experiments.reporting.html_report import write_measures
+    from experiments.reporting.html_report import write_html_report
 
     root = tmp_path / "run"
     (root / "prepare").mkdir(parents=True)
@@ -149,7 +150,7 @@ def test_the_report_shows_the_rates_and_escapes_names(benchmark, tmp_path):
     rows = json.loads((root / "benchmark" / "results.json").read_text())
     rows[1]["agent"] = "<b>rude<i>"
     write_json(root / "benchmark" / "results.json", rows)
-    write_measures(root, tmp_path / "report.html")
+    write_html_report(root, tmp_path / "report.html")
     html = (tmp_path / "report.html").read_text()
     section = html[html.index("<h2>Conduct</h2>") :]
     assert "&lt;b&gt;rude&lt;i&gt;</td><td>8</td>" in section

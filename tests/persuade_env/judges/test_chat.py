@@ -5,10 +5,11 @@ import math
 import pytest
 
 from persuade_env.dialogue import Dialogue, PersuaderTurn
-from persuade_env.errors import ChatError
-from persuade_env.judges.attitude import AttitudeJudge, load_judge, scores
+from persuade_env.errors import ChatError, SpecError
+from persuade_env.judges.attitude import AttitudeJudge, scores
 from persuade_env.judges.chat import ChatJudge, judge_messages, read_verdict
 from persuade_env.protocols import Completion, StopReason, Verdict
+from persuade_env.registry import load_judge
 from tests.helpers import felt, scenario
 
 
@@ -86,7 +87,7 @@ def test_no_verdict_is_asked_for_once_more_and_then_left_out():
 
 def test_judges_have_names():
     assert isinstance(load_judge(), AttitudeJudge)
-    with pytest.raises(ChatError):
+    with pytest.raises(SpecError, match="after a #"):
         load_judge("http://localhost:1/v1")
 
 

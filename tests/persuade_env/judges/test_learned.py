@@ -9,9 +9,8 @@ from agents.persuaders.scripted import CONTROLS
 from experiments.judging.audit import padded
 from experiments.judging.ground_truth import ScriptedReplayPersuader
 from persuade_env.dialogue import Decision, Dialogue, PersuadeeTurn, PersuaderTurn
-from persuade_env.episode import rollout
 from persuade_env.errors import JudgeError
-from persuade_env.judges.attitude import load_judge, scores, shown_judge
+from persuade_env.judges.attitude import scores
 from persuade_env.judges.learned import (
     ANSWER_FEATURES,
     SIGNS,
@@ -23,11 +22,14 @@ from persuade_env.judges.learned import (
 from persuade_env.judges.learned_training import (
     fit_judge,
     recorded_pairs,
-    shipped_judge,
     unseen_domains,
 )
+from persuade_env.llm.pool import ModelPool
 from persuade_env.protocols import Judge, Verdict
+from persuade_env.registry import load_judge
+from persuade_env.rollout import rollout
 from persuade_env.scenarios import load_corpus
+from persuade_env.spec import hide_password
 from tests.helpers import felt, scenario
 from user_models.rule_based import ConcernsUser
 
@@ -156,7 +158,8 @@ def test_a_judge_is_one_file(judge, tmp_path):
     path = tmp_path / "judge.json"
     path.write_text(judge.model_dump_json())
     assert load_judge(f"learned={path}") == judge
-    assert load_judge("learned") is judge
+    models = ModelPool()
+    assert load_judge("learned", models) is load_judge("learned", models)
     path.write_text(judge.model_copy(update={"spoken": ("charm",)}).model_dump_json())
     with pytest.raises(JudgeError, match="other features"):
         read_learned_judge(path)
@@ -174,9 +177,9 @@ def test_fitting_says_what_it_lacks(monkeypatch):
 
 def test_fitting_again_gives_the_same_judge():
     assert fit_judge(HELD_OUT) == fit_judge(HELD_OUT)
-    assert isinstance(shipped_judge(), LearnedJudge)
+    assert isinstance(load_judge("learned"), LearnedJudge)
 
 
 def test_results_never_show_a_password():
-    assert shown_judge("https://me:secret@host:8000/v1#m") == "https://host:8000/v1#m"
-    assert shown_judge("learned=runs/a@b.json") == "learned=runs/a@b.json"
+    assert hide_password("https://me:secret@host:8000/v1#m") == "https://host:8000/v1#m"
+    assert hide_password("learned=runs/a@b.json") == "learned=runs/a@b.json"

@@ -25,11 +25,8 @@ from user_models.learned.attitude_model import (
     read_attitude_model,
 )
 from user_models.learned.semantic_embedding import CommonComponents, SemanticEmbedder
-from user_models.learned.training.attitude_model import (
-    AttitudeModelSettings,
-    fit_attitude_model,
-    match_variance,
-)
+from user_models.learned.training.attitude_model import fit_attitude_model, match_variance
+from user_models.learned.training.config import AttitudeModelSettings
 from user_models.learned.training.decision_model import scale_odds
 
 EMBED = Embedder()
@@ -189,13 +186,13 @@ def test_what_is_said_for_a_goal_is_said_against_its_negation(attitude_model, sa
             one, other = said(told), said(turned)
             np.testing.assert_allclose(one[:-1], -other[:-1], atol=1e-12)
             assert one[-1] == other[-1]
-            assert attitude_model.argument.case(one[None])[0] == pytest.approx(
-                -attitude_model.argument.case(other[None])[0]
+            assert attitude_model.argument.cumulative_stance(one[None])[0] == pytest.approx(
+                -attitude_model.argument.cumulative_stance(other[None])[0]
             )
     nothing = np.zeros((1, len(FEATURES)))
     assert (
         attitude_model.argument.argument_strength(nothing)[0]
-        == attitude_model.argument.case(nothing)[0]
+        == attitude_model.argument.cumulative_stance(nothing)[0]
         == 0.0
     )
 
@@ -216,16 +213,18 @@ def test_a_case_is_made_turn_by_turn_and_a_copy_adds_nothing(attitude_model, sai
         helps, hurts = record.persona.concerns[0].settled_by, record.persona.concerns[0].worsened_by
         well, badly = said(after(record, helps)), said(after(record, hurts))
         assert (
-            attitude_model.argument.case(well[None])[0]
+            attitude_model.argument.cumulative_stance(well[None])[0]
             > 0
-            > attitude_model.argument.case(badly[None])[0]
+            > attitude_model.argument.cumulative_stance(badly[None])[0]
         )
         names = ["case_by_words", "case_by_meaning"]
         at = [FEATURES.index(name) for name in names]
         both = said(after(record, helps, hurts))
         np.testing.assert_allclose(both[at], well[at] + badly[at], atol=1e-6)
         again = said(after(record, helps, helps))
-        assert attitude_model.argument.case(again[None])[0] == pytest.approx(0.0, abs=1e-4)
+        assert attitude_model.argument.cumulative_stance(again[None])[0] == pytest.approx(
+            0.0, abs=1e-4
+        )
         np.testing.assert_allclose(again[at], well[at], atol=1e-4)
 
 

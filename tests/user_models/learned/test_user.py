@@ -13,8 +13,9 @@ from persuade_env.text.embedding import Embedder
 from tests.helpers import felt, scenario
 from user_models.learned.attitude_model import FILE as ATTITUDE_MODEL_FILE
 from user_models.learned.training import train as training
+from user_models.learned.training.config import UserModelSettings
 from user_models.learned.training.model_samples import FILE as SAMPLES_FILE
-from user_models.learned.training.train import UserModelSettings, user_examples
+from user_models.learned.training.train import user_examples
 from user_models.learned.user import (
     LearnedUser,
     StateConstraint,
@@ -244,7 +245,7 @@ def test_a_training_that_is_cut_off_leaves_no_checkpoint(monkeypatch, tmp_path):
     def killed(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "own_words", killed)
+    monkeypatch.setattr(training, "model_samples", killed)
     with pytest.raises(KeyboardInterrupt):
         training.train_user_model(load_corpus("train")[:2], tmp_path)
     assert not list(tmp_path.iterdir())

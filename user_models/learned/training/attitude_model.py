@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,6 +22,7 @@ from user_models.learned.attitude_model import (
 )
 from user_models.learned.encoder import TurnEncoder, clean_response
 from user_models.learned.semantic_embedding import CommonComponents, SemanticEmbedder
+from user_models.learned.training.config import AttitudeModelSettings
 from user_models.learned.training.decision_model import fit_decision_model
 from user_models.learned.training.examples import (
     TrainingExample,
@@ -43,22 +43,6 @@ _PENALTIES = np.logspace(1, 4, 10)
 """Ridge penalties tried for what the ear hears: hundreds of numbers, of some hundred turns."""
 
 _FOLDS = 5
-
-
-@dataclass(frozen=True)
-class AttitudeModelSettings:
-    """How the mind is fitted."""
-
-    negative_share: float = 1.0
-    """Fruitless turns per recorded one: silence, small talk, a repetition, words in no order, a
-    turn from another scenario. They give no reason, so they must not raise the attitude."""
-    negative_step: float = -0.25
-    """What such a turn does to the attitude: being talked past is not neutral. Recorded turns of
-    poor persuaders cost 0.2 on average."""
-    reaction_quantile: float = 0.2
-    """Share of the turns of persuaders who aren't poor that displease a little nevertheless."""
-    model_samples: int = 400
-    """Places at which the chat model is asked, to tell its words from people's."""
 
 
 def fit_attitude_model(

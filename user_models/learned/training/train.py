@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,6 @@ from persuade_env.llm.checkpoint import save_checkpoint
 from persuade_env.llm.loading import load_tokenizer
 from persuade_env.llm.training.lora import (
     Example,
-    LoraSettings,
     scale_adapter,
     supervised_example,
     train_lora,
@@ -32,32 +30,12 @@ from persuade_env.llm.training.lora import (
 from persuade_env.seeding import derive_seed, generator
 from user_models.learned.attitude_model import FILE as ATTITUDE_MODEL_FILE
 from user_models.learned.encoder import TurnEncoder
-from user_models.learned.training.attitude_model import (
-    AttitudeModelSettings,
-    check_records,
-    fit_attitude_model,
-)
+from user_models.learned.training.attitude_model import check_records, fit_attitude_model
+from user_models.learned.training.config import UserModelSettings
 from user_models.learned.training.model_samples import FILE as SAMPLES_FILE
 from user_models.learned.training.model_samples import model_samples, write_model_samples
 from user_models.learned.user import StateConstraint, render_reply, user_messages
 from user_models.querying import Progress
-
-
-@dataclass(frozen=True)
-class UserModelSettings:
-    """How the learned user is trained."""
-
-    epochs: int = 1
-    """Passes over the dialogues; each rounds half attitudes anew."""
-    adapter_scale: float = 0.7
-    """What the chat model's update is multiplied by once it is trained, 0 (the base) to 1. Below 1
-    it knows the corpus's persuadees a little less well and other people better: at 0.7 it foresees
-    what is said better than the base on all three data sets (`docs/user-models.md`)."""
-    attitude_model: AttitudeModelSettings | None = field(default_factory=AttitudeModelSettings)
-    """How the mind is fitted; None to let the language model write its own attitude."""
-    lora: LoraSettings = field(
-        default_factory=lambda: LoraSettings(learning_rate=7e-4, batch_size=1)
-    )
 
 
 def user_examples(

@@ -9,10 +9,15 @@ import pytest
 
 from agents.persuaders.intent_to_strategy import IntentToStrategyPersuader
 from persuade_env.dialogue import Dialogue, PersuaderTurn
-from persuade_env.errors import ChatError, ChatRejectedError, ChatUnavailableError
+from persuade_env.errors import (
+    ChatError,
+    ChatRejectedError,
+    ChatUnavailableError,
+    SpecError,
+)
 from persuade_env.llm.backends.openai_http import HttpChat
-from persuade_env.llm.chat_models import chat_from_spec
 from persuade_env.protocols import StopReason
+from persuade_env.registry import load_chat_model
 from tests.helpers import felt, scenario
 from user_models.prompted import PromptedUser
 
@@ -153,9 +158,9 @@ def test_control_tokens_are_sanitized_in_requests(server):
 
 
 def test_a_spec_names_url_and_model(server):
-    assert isinstance(chat_from_spec(f"{server.url}#m"), HttpChat)
-    with pytest.raises(ChatError, match="#MODEL"):
-        chat_from_spec(server.url)
+    assert isinstance(load_chat_model(f"{server.url}#m"), HttpChat)
+    with pytest.raises(SpecError, match="#MODEL"):
+        load_chat_model(server.url)
 
 
 def opened():

@@ -1,0 +1,145 @@
+"""Tables for people and for programs: fitted to a terminal, Markdown, CSV or JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from persuade_env.errors import UnknownNameError
+
+_VERY_WIDE = 10_000
+
+FORMATS = ("table", "markdown", "csv", "json")
+"""What `--format` takes."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its heading, and how much it matters."""
+
+    heading: str
+    rank: int = 0
+    """Where there is no room, columns of the highest rank are left out first; 0 never is."""
+    left: bool = False
+    """Aligned to the left, as text is; numbers to the right."""
+
+
+@dataclass(frozen=True)
+class DataTable:
+    """Rows of text under columns.
+
+    >>> table = DataTable((Column("agent", left=True), Column("n", rank=1)), (("sft", "14"),))
+    >>> print(table.markdown(), end="")
+    | agent | n |
+    |---|---:|
+    | sft | 14 |
+    >>> print(table.csv(), end="")
+    agent,n
+    sft,14
+    """
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
+    """Sentences below the table."""
+    groups: Sequence[str] = ()
+    """For each row what it belongs to; a line is drawn where it changes."""
+    title: str = ""
+
+    def fitting(self, width: int) -> list[int]:
+        """Indices of the columns that fit into so many characters, the important ones first."""
+        widths = [
+            max(cell_len(text) for text in (column.heading, *(row[index] for row in self.rows)))
+            for index, column in enumerate(self.columns)
+        ]
+        kept = list(range(len(self.columns)))
+        while _total(widths, kept) > width:
+            least = max(kept, key=lambda index: (self.columns[index].rank, index))
+            if self.columns[least].rank == 0:
+                break
+            kept.remove(least)
+        return kept
+
+    def terminal(self, width: int, *, wide: bool = False) -> Table:
+        """For a terminal of a width; what was left out stands below, with `wide` nothing is."""
+        kept = list(range(len(self.columns))) if wide else self.fitting(width)
+        left_out = [
+            column.heading for index, column in enumerate(self.columns) if index not in kept
+        ]
+        notes = list(self.notes)
+        if left_out:
+            notes.append(f"left out: {', '.join(left_out)} (--wide, or --format markdown|csv|json)")
+        table = Table(
+            title=escape(self.title) or None,
+            title_justify="left",
+            box=SIMPLE_HEAD,
+            padding=(0, 1, 0, 0),
+            caption=escape("\n".join(notes)) or None,
+            caption_justify="left",
+        )
+        for index in kept:
+            column = self.columns[index]
+            table.add_column(
+                escape(column.heading), justify="left" if column.left else "right", no_wrap=True
+            )
+        for number, row in enumerate(self.rows):
+            if number and self.groups and self.groups[number] != self.groups[number - 1]:
+                table.add_section()
+            table.add_row(*(escape(row[index]) for index in kept))
+        return table
+
+    def markdown(self) -> str:
+        """For a document; a pipe in a cell is escaped."""
+        lines = [
+            [column.heading for column in self.columns],
+            *([cell.replace("|", "\\|") for cell in row] for row in self.rows),
+        ]
+        rule = "".join("|---" if column.left else "|---:" for column in self.columns) + "|"
+        rows = [f"| {' | '.join(line)} |" for line in lines]
+        text = "\n".join([rows[0], rule, *rows[1:]]) + "\n"
+        return text + ("\n" + "\n".join(self.notes) + "\n" if self.notes else "")
+
+    def csv(self) -> str:
+        """For a spreadsheet."""
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerow([column.heading for column in self.columns])
+        writer.writerows(self.rows)
+        return buffer.getvalue()
+
+    def json(self) -> str:
+        """For a program: a list of objects, heading to text."""
+        names = [column.heading for column in self.columns]
+        return json.dumps(
+            [dict(zip(names, row, strict=True)) for row in self.rows], ensure_ascii=False, indent=1
+        )
+
+    def print(self, console: Console, format: str = "table", *, wide: bool = False) -> None:
+        """Writes the table to a console.
+
+        Raises:
+            UnknownNameError: if there is no such format.
+        """
+        if format not in FORMATS:
+            raise UnknownNameError("format", format, FORMATS)
+        if format == "table":
+            if wide:  # a console cuts what is wider than itself
+                console = Console(file=console.file, width=_VERY_WIDE)
+            console.print(self.terminal(console.width, wide=wide))
+            return
+        text = {"markdown": self.markdown, "csv": self.csv, "json": self.json}[format]()
+        console.print(text.rstrip("\n"), markup=False, highlight=False, soft_wrap=True)
+
+
+def _total(widths: Sequence[int], kept: Sequence[int]) -> int:
+    """Characters of a line: each column, and a space and a rule's end beside it."""
+    return sum(widths[index] + 2 for index in kept) + 1
