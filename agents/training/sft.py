@@ -12,7 +12,8 @@ from persuade_env.dialogue import ScenarioRecord
 from persuade_env.llm.builtin_model import EMBEDDED
 from persuade_env.llm.checkpoint import save_checkpoint
 from persuade_env.llm.loading import load_tokenizer
-from persuade_env.llm.training.lora import Example, LoraSettings, supervised_example, train_lora
+from persuade_env.llm.training.config import LoraSettings
+from persuade_env.llm.training.lora import Example, supervised_example, train_lora
 from persuade_env.protocols import persuader_view
 
 

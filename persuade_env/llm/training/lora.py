@@ -18,30 +18,13 @@ from persuade_env.llm.builtin_model import EMBEDDED
 from persuade_env.llm.checkpoint import ADAPTER_WEIGHTS
 from persuade_env.llm.loading import load_model
 from persuade_env.llm.precision import training_dtype
+from persuade_env.llm.training.config import LoraSettings
 from persuade_env.llm.training.logprobs import IGNORED, score_labels_only
 from persuade_env.protocols import Message
 
 TARGET_MODULES = ("q_proj", "v_proj", "down_proj")
 """The layers that get an adapter. Adapters on all seven linear layers of a Llama block made a
 step 1.5 times as long on 2 cores (`docs/performance.md`)."""
-
-
-@dataclass(frozen=True)
-class LoraSettings:
-    """How an adapter is trained; the defaults suit the embedded 135M model on 2 cores."""
-
-    learning_rate: float = 1e-3
-    rank: int = 16
-    batch_size: int = 2
-    """Examples per optimizer step."""
-    micro_batch_size: int = 1
-    """Examples in memory at a time; their gradients add up to a batch."""
-    max_steps: int = -1
-    """Optimizer steps; -1 for one pass over the examples."""
-    max_tokens: int = 1024
-    """Longer examples are cut at the end."""
-    warmup_share: float = 0.1
-    seed: int = 0
 
 
 @dataclass(frozen=True)
