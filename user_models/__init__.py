@@ -1,0 +1,1 @@
+"""User models: simulators of the person who is persuaded."""

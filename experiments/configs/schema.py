@@ -14,9 +14,8 @@ from agents.training.sft import SFTSettings
 from experiments.benchmark.dialogues import BenchmarkSettings
 from persuade_env.errors import UnknownNameError
 from persuade_env.llm.builtin_model import EMBEDDED
-from persuade_env.llm.training.lora import LoraSettings
-from user_models.learned.training.attitude_model import AttitudeModelSettings
-from user_models.learned.training.train import UserModelSettings
+from persuade_env.llm.training.config import LoraSettings
+from user_models.learned.training.config import AttitudeModelSettings, UserModelSettings
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ import pytest
 from agents.persuaders.scripted import CONTROLS
 from experiments.performance.memory import Held, growth, play, resident
 from persuade_env.scenarios import load_corpus
-from user_models.rule_based import ConcernsUser
+from user_models.rule_based import RuleBasedUser
 
 
 def test_every_dialogue_is_played_and_what_is_held_is_read_after_each_batch():
     scenarios = [record.scenario for record in load_corpus("train")[:3]]
     readings = iter([5.0, 7.0, 7.5])
     held = list(
-        play(CONTROLS["naive"](), ConcernsUser(), scenarios, 10, 4, 2, lambda: next(readings))
+        play(CONTROLS["naive"](), RuleBasedUser(), scenarios, 10, 4, 2, lambda: next(readings))
     )
     assert held == [Held(4, 5.0), Held(8, 7.0), Held(10, 7.5)]
 
