@@ -2,8 +2,8 @@
 
 - Model samples: recorded persuadee turns against what the fine-tuned chat model says at the same
   points (`user_models.learned.training.model_samples`). Subject and style are the same in both, so
-  that whether they make sense is what tells them apart. The test carries over to persuaders' turns and to texts
-  by other people and models.
+  that whether they make sense is what tells them apart. The test carries over to persuaders' turns
+  and to texts by other people and models.
 - Word swaps: persuaders' turns against the same with some words replaced by words of other turns.
   A model's samples consist of likely words, so the first test takes any unlikely text for a
   person's, which this one corrects.
