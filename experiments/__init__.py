@@ -1,0 +1,1 @@
+"""Pipeline, benchmark, comparison, fidelity and judge reports, and the `persuade` command."""

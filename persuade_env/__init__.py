@@ -23,16 +23,20 @@ from persuade_env.dialogue import (
     ScenarioRecord,
 )
 from persuade_env.episode import Episode, EpisodeStop
+from persuade_env.metrics import MetricsLogger
 from persuade_env.protocols import (
     ChatModel,
     Judge,
     Persuader,
     PersuaderReply,
+    StepInfo,
     UserModel,
     UserReply,
 )
-from persuade_env.rewards import Reward
-from persuade_env.rollout import rollout
+from persuade_env.registry import load_chat_model, load_judge, load_persuader, load_user_model
+from persuade_env.rewards import Reward, Transition
+from persuade_env.rollout import play, rollout
+from persuade_env.spec import Spec
 
 __version__ = "0.1.0"
 
@@ -44,6 +48,7 @@ __all__ = [
     "Episode",
     "EpisodeStop",
     "Judge",
+    "MetricsLogger",
     "Outcome",
     "Persona",
     "PersuadeeTurn",
@@ -53,8 +58,16 @@ __all__ = [
     "Reward",
     "Scenario",
     "ScenarioRecord",
+    "Spec",
+    "StepInfo",
+    "Transition",
     "UserModel",
     "UserReply",
+    "load_chat_model",
+    "load_judge",
+    "load_persuader",
+    "load_user_model",
+    "play",
     "rollout",
 ]
 

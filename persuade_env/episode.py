@@ -58,6 +58,7 @@ class Episode:
 
     @property
     def scenario(self) -> Scenario:
+        """What it is about."""
         return self.dialogue.scenario
 
     @property
@@ -67,6 +68,7 @@ class Episode:
 
     @property
     def done(self) -> bool:
+        """Whether it has ended, for whatever reason."""
         return self.stop is not EpisodeStop.NONE
 
     @property
@@ -86,6 +88,7 @@ class Episode:
 
     @property
     def outcome(self) -> Outcome:
+        """`accepted` or `refused` by the last decision, else `undecided`."""
         return self.dialogue.outcome
 
     @property
@@ -118,6 +121,7 @@ class Episode:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Episode:
+        """The episode that `to_json` made this of."""
         return cls(
             dialogue=Dialogue.model_validate(data["dialogue"]),
             seed=data["seed"],

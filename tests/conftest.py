@@ -1,4 +1,4 @@
-"""The embedded model, loaded once for all tests that need a real one."""
+"""Models that several test files need, loaded or fitted once."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def tokenizer():
 
 @pytest.fixture(scope="session")
 def encoder(chat):
-    """What a mind hears with."""
+    """The learned user's turn encoder with the embedded model."""
     from user_models.learned.encoder import TurnEncoder
 
     return TurnEncoder(chat.model, chat.tokenizer)
@@ -42,7 +42,7 @@ def encoder(chat):
 
 @pytest.fixture(scope="session")
 def model_samples():
-    """What a learned user's chat model said in training scenarios, beside people's words.
+    """Samples of a learned user's chat model in training scenarios, with people's words.
 
     The `own-words.jsonl` that `persuade train user-model` writes, preset `default`, seed 0.
     """
@@ -53,7 +53,7 @@ def model_samples():
 
 @pytest.fixture(scope="session")
 def attitude_model(encoder, model_samples):
-    """A mind fitted to every sixth training scenario: enough to tell reasons from noise."""
+    """An attitude model fitted to every sixth training scenario, which is enough for the tests."""
     from persuade_env.scenarios import load_corpus
     from user_models.learned.training.attitude_model import fit_attitude_model
 

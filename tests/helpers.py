@@ -104,18 +104,26 @@ def felt(
 FAILURE = UserModelError("nothing came back")
 
 
-class Deaf:
-    """An ear that hears the same in everything, and takes no text to mean anything.
+class ConstantEncoder:
+    """A turn encoder that encodes every turn alike, and every text as 0.
 
     Args:
-        heard: what it hears.
+        value: of every encoding, (1,).
     """
 
-    def __init__(self, heard: float = 1.0) -> None:
-        self.heard = heard
+    def __init__(self, value: float = 1.0) -> None:
+        self.value = value
 
     def __call__(self, dialogues):
-        return np.full((len(dialogues), 1), self.heard)
+        return np.full((len(dialogues), 1), self.value)
 
-    def meaning(self, text):
+    def mean_state(self, text):
         return np.zeros(1)
+
+
+def dialogue_after(record, *responses):
+    """The dialogue after these responses of the persuader, with an indifferent reply between."""
+    dialogue = Dialogue(scenario=record.scenario)
+    for response in responses[:-1]:
+        dialogue = dialogue.extended(PersuaderTurn(response=response)).extended(felt(3))
+    return dialogue.extended(PersuaderTurn(response=responses[-1]))

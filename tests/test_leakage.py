@@ -40,7 +40,7 @@ from persuade_env.judges.chat import ChatJudge
 from persuade_env.protocols import Completion, StopReason, UserReply, persuader_view
 from persuade_env.rollout import rollout
 from tests.helpers import ScriptedUser
-from user_models.rule_based import ConcernsUser
+from user_models.rule_based import RuleBasedUser
 
 PERSONA = Persona(
     traits=("zqtraitone", "zqtraittwo"),
@@ -83,7 +83,7 @@ FELT = PersuadeeTurn(attitude=3.1371, tone="zqtone", response="Hm, well.", conce
 ENV_IDS = ("persuade_env/Persuasion-v0", "persuade_env/StrategyPersuasion-v0")
 
 
-class Tactful(ConcernsUser):
+class Tactful(RuleBasedUser):
     """`concerns`, but for its habit of saying what bothers it: so nobody else may say it either."""
 
     def reply(self, dialogues, seeds):

@@ -28,7 +28,11 @@ def run(tmp_path_factory):
 
     def run(*command):
         done = subprocess.run(
-            command, cwd=empty, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
+            command,
+            cwd=empty,
+            env={**os.environ, "PYTHONPATH": path},
+            capture_output=True,
+            text=True,
         )
         assert done.returncode == 0, done.stderr[-2000:]
         return done.stdout
@@ -52,7 +56,8 @@ def test_the_installed_command_plays_its_persuader_user_and_judge(run, tmp_path)
     }
     assert {row["metrics"]["attitude_gain"]["value"] for row in rows} == {1.0}
     # Whoever stands first wins, and both orders are asked.
-    assert [row["metrics"]["win_rate"]["value"] for row in rows][0] == 0.5
+    won = {row["agent"]: row["metrics"]["win_rate"]["value"] for row in rows}
+    assert won["polite"] == 0.5
     assert {row["judge"] for row in rows} == {"first-wins"}
 
 

@@ -1,7 +1,7 @@
-"""Several user models as one: nobody is persuaded unless most of them are.
+"""An ensemble of user models, which is harder to exploit for an agent than a single one.
 
-An agent trained against one simulator learns that simulator's weak spots. What moves a mean, or
-better a low quantile, of different minds is less likely to be one.
+The attitude is the mean or a quantile of the members' attitudes; a low quantile gives the more
+cautious reward. A dialogue ends when most members would end it in the same way.
 """
 
 from __future__ import annotations
@@ -19,17 +19,24 @@ from persuade_env.seeding import derive_seed
 from persuade_env.spec import SpecLike
 
 
-class PopulationUser:
-    """Answers with the attitude that its members have together.
+class EnsembleUser:
+    """Answers with the attitude and the decision that its members have together.
 
-    The attitude is their mean or a quantile. An end needs more than half of them: the decision is
-    the one that most members take, and `continue` where none has a majority. The words are
-    those of the member whose attitude is nearest to the common one, of those who decided the same
-    (of all, if none did).
+    The decision is the one that more than half of the members take, and `continue` where none has
+    a majority. The words are those of the member whose attitude is nearest to the common one,
+    among those who took that decision (among all, if none did).
+
+    >>> from user_models.rule_based import RuleBasedUser
+    >>> EnsembleUser([RuleBasedUser(), RuleBasedUser()], quantile=0.25).quantile
+    0.25
 
     Args:
         members: at least one user model.
-        quantile: from 0 (the hardest to convince) to 1; None for the mean.
+        quantile: of the members' attitudes, from 0 (the hardest to convince) to 1; None for the
+            mean.
+
+    Raises:
+        UserModelError: if there are no members, or the quantile is not from 0 to 1.
     """
 
     def __init__(self, members: Sequence[UserModel], quantile: float | None = None) -> None:
@@ -42,20 +49,20 @@ class PopulationUser:
 
     def reply(self, dialogues: Sequence[Dialogue], seeds: Sequence[int]) -> list[UserReply]:
         """See `UserModel.reply`. A member that fails makes the reply an error."""
-        answers = [
+        by_member = [
             member.reply(dialogues, [derive_seed(seed, "member", index) for seed in seeds])
             for index, member in enumerate(self.members)
         ]
-        return [self._together(each) for each in zip(*answers, strict=True)]
+        return [self._combine(replies) for replies in zip(*by_member, strict=True)]
 
-    def _together(self, replies: Sequence[UserReply]) -> UserReply:
-        usage = sum((one.usage for one in replies), Usage())
+    def _combine(self, replies: Sequence[UserReply]) -> UserReply:
+        usage = sum((reply.usage for reply in replies), Usage())
         turns: list[PersuadeeTurn] = []
-        for one in replies:
-            if one.turn is None or one.turn.attitude is None:
-                error = one.error or UserModelError("a member of the population has no attitude")
+        for reply in replies:
+            if reply.turn is None or reply.turn.attitude is None:
+                error = reply.error or UserModelError("a member of the population has no attitude")
                 return UserReply(error=error, usage=usage)
-            turns.append(one.turn)
+            turns.append(reply.turn)
         attitudes = np.asarray([turn.attitude for turn in turns], dtype=float)
         common = float(
             attitudes.mean() if self.quantile is None else np.quantile(attitudes, self.quantile)
@@ -80,7 +87,7 @@ def from_spec(
     quantile: float | None = None,
     *,
     models: ModelPool | None = None,
-) -> PopulationUser:
+) -> EnsembleUser:
     """The ensemble of a spec: `population=concerns+learned=FOLDER`, with `@0.25` a quantile.
 
     Raises:
@@ -92,4 +99,4 @@ def from_spec(
             "a population needs members: `population=concerns+learned=FOLDER`, and for a quantile "
             "in place of the mean `population=…@0.25`"
         )
-    return PopulationUser([load_user_model(member, models) for member in members], quantile)
+    return EnsembleUser([load_user_model(member, models) for member in members], quantile)

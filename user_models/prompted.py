@@ -1,8 +1,8 @@
-"""Any chat model told to play the persuadee.
+"""A user model made of any chat model, which is prompted to play the persuadee.
 
-It is asked for the learned user's format: a line of state, then words. A local model is held
-to it by the same constraint, and its attitude is a mean over the digits; a server's answer is
-parsed, and what can't be read is asked for once more.
+It is asked to reply in the format of `user_models.reply_format`. A local model is decoded under
+`StateConstraint`, and its attitude is the mean over the digits; a server's reply is parsed, and
+requested once more if it can't be.
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ from persuade_env.protocols import ChatModel, Completion, Message, StopReason, U
 from persuade_env.registry import load_chat_model
 from persuade_env.seeding import derive_seed
 from persuade_env.spec import SpecLike
-from persuade_env.text.normalize import one_line
-from user_models.learned.user import (
+from persuade_env.text.normalize import one_line, whole_sentences
+from user_models.reply_format import (
     EMPTY_RESPONSE,
     StateConstraint,
     consistent,
     expected_attitude,
     render_reply,
-    whole_sentences,
 )
 
 _STATE = re.compile(
@@ -39,6 +38,8 @@ class PromptedUser:
     Args:
         chat: any chat model; a local one (with a `tokenizer`) is decoded under a constraint.
         max_reply_tokens: of the state line and the words together.
+        temperature: of sampling.
+        top_p: of nucleus sampling.
     """
 
     def __init__(
@@ -61,8 +62,8 @@ class PromptedUser:
             self._settings["constraint"] = self._constraint
 
     def reply(self, dialogues: Sequence[Dialogue], seeds: Sequence[int]) -> list[UserReply]:
-        """See `UserModel.reply`. What can't be read is asked for once more with another seed."""
-        replies = [self._read(one) for one in self._generate(dialogues, seeds)]
+        """See `UserModel.reply`. An unreadable reply is generated once more with another seed."""
+        replies = [self._read(completion) for completion in self._generate(dialogues, seeds)]
         again = [index for index, reply in enumerate(replies) if reply.error is not None]
         if again:
             repaired = self._generate(
@@ -82,28 +83,28 @@ class PromptedUser:
         usage = usage + earlier if earlier else usage
         if completion.error is not None:
             return UserReply(error=completion.error, usage=usage)
-        found = _STATE.match(completion.text + "\n")
-        words = one_line(completion.text[found.end() :]) if found else ""
+        state = _STATE.match(completion.text + "\n")
+        words = one_line(completion.text[state.end() :]) if state else ""
         if completion.stop_reason is StopReason.LENGTH:
             words = whole_sentences(words)
-        if not found or not words or not consistent(int(found[1]), Decision(found[2])):
+        if not state or not words or not consistent(int(state[1]), Decision(state[2])):
             return UserReply(
                 error=UserModelError(f"unreadable reply: {completion.text[:80]!r}"), usage=usage
             )
-        attitude = float(found[1])
+        attitude = float(state[1])
         if self._constraint is not None and completion.choices:
             attitude = expected_attitude(completion, self._constraint)
         turn = PersuadeeTurn(
             attitude=attitude,
-            tone=found[3] if found[3] in TONES else "polite",
-            decision=Decision(found[2]),
+            tone=state[3] if state[3] in TONES else "polite",
+            decision=Decision(state[2]),
             response=words,
         )
         return UserReply(turn=turn, usage=usage)
 
 
 def prompted_messages(dialogue: Dialogue) -> list[Message]:
-    """The dialogue as a chat in which an untrained model is told how to be the persuadee."""
+    """The dialogue as a chat whose system prompt asks an untrained model to be the persuadee."""
     scenario = dialogue.scenario
     lines = [
         f"Play the part of {scenario.persuadee}, a real person, in a talk with "
@@ -117,9 +118,9 @@ def prompted_messages(dialogue: Dialogue) -> list[Message]:
             f"{persona.stubbornness:.1f}. Your reasons to hesitate:"
         )
         lines += [
-            f"- {one_line(one.text)} (Settled by: {one_line(one.settled_by)}. "
-            f"Made worse by: {one_line(one.worsened_by)}.)"
-            for one in persona.concerns
+            f"- {one_line(concern.text)} (Settled by: {one_line(concern.settled_by)}. "
+            f"Made worse by: {one_line(concern.worsened_by)}.)"
+            for concern in persona.concerns
         ]
     lines += [
         f"At first your agreement with the wish is {scenario.initial_attitude:.1f} on a scale from "

@@ -1,23 +1,22 @@
-"""A user with explicit concerns: fast, exact, no language model.
+"""A rule-based user with explicit concerns: fast, deterministic, no language model.
 
-Its mind is a list of concerns. What the persuader says is compared with what would settle
-each open concern, by cosine similarity of static word embeddings (wordllama). With a
-persona of n concerns, stubbornness s and initial attitude a0:
+The persuader's responses are compared with the persona's concerns by cosine similarity of static
+word embeddings (wordllama). With n concerns, stubbornness s and initial attitude a0:
 
-- A response settles the open concern it is most similar to, if that similarity reaches
-  `SETTLES` and no concern's `worsened_by` is nearer. The attitude then rises by
-  (1 - 0.4 s) * (7 - a0) / n: all concerns settled make most people accept.
-- A response that is nearer to what makes a concern worse than to what settles it, at
-  `WORSENS` or more, costs 0.5 (1 + s) and is fruitless.
-- Anything else is fruitless and costs 0.1 (1 + s): flattery, pushing, silence, another
-  subject, words that were said before. There is no way to be liked into agreement.
-- `accept` at 5.5. After `MAX_IDLE_TURNS` fruitless turns in a row, or at 1.5, each further
-  fruitless turn is answered with `refuse` with probability (1 + s) / 2, drawn from the
-  turn's seed. Nothing else is random but the choice of words.
+- A response settles the open concern whose `settled_by` it is most similar to, if that similarity
+  reaches `SETTLES` and no concern's `worsened_by` is nearer. The attitude then rises by
+  (1 - 0.4 s) * (7 - a0) / n: with all concerns settled most people accept.
+- A response that is nearer to a concern's `worsened_by` than to its `settled_by`, at `WORSENS` or
+  more, costs 0.5 (1 + s) and makes the turn idle.
+- Any other response makes the turn idle and costs 0.1 (1 + s): flattery, pressure, an empty
+  response, another subject, a repetition (from `REPEATS` on).
+- The user accepts from `ACCEPTS_AT` on. After `MAX_IDLE_TURNS` idle turns in a row, or at
+  `REFUSES_AT` or below, it refuses after each further idle turn with probability (1 + s) / 2, drawn
+  from the turn's seed. Nothing else is random but the choice of words.
 
-The state is replayed from the persuader's responses, so it is a function of the dialogue;
-attitudes recorded in it, by whatever user model, are not read. The words are scripted: they
-say which concern is at stake, and are no model of how people talk.
+The state is replayed from the persuader's responses, so it is a function of the dialogue; attitudes
+recorded in it are not read. The words are templates that name a concern, and no model of how
+people talk.
 """
 
 from __future__ import annotations
@@ -36,15 +35,17 @@ from persuade_env.text.embedding import Embedder
 from persuade_env.text.normalize import one_line
 
 SETTLES = 0.25
-"""Cosine similarity from which a response speaks to a concern."""
+"""Cosine similarity from which a response settles a concern."""
 WORSENS = 0.30
-"""Cosine similarity from which a response is what makes a concern worse."""
+"""Cosine similarity from which a response worsens a concern."""
 REPEATS = 0.95
-"""Cosine similarity from which a response is one that was made before."""
+"""Cosine similarity from which a response repeats an earlier one."""
 MAX_IDLE_TURNS = 2
-"""Fruitless turns in a row that are sat through."""
+"""Idle turns in a row before the user may refuse."""
 ACCEPTS_AT = 5.5
-LEAVES_AT = 1.5
+"""Attitude from which the user accepts."""
+REFUSES_AT = 1.5
+"""Attitude up to which the user may refuse after a single idle turn."""
 
 _SETTLED = ("That helps.", "All right, that answers it.", "Good to know.", "That I can work with.")
 _AGREED = (
@@ -54,16 +55,15 @@ _AGREED = (
 )
 _UNMOVED = ("That doesn't change much for me.", "Maybe. But listen.", "That isn't it.", "Hm.")
 _WORSE = ("Now I like it even less.", "That is just what I was afraid of.", "You make it worse.")
-_LEFT = ("I'd rather stop here.", "No. Let's leave it.", "This goes nowhere. Goodbye.")
+_REFUSED = ("I'd rather stop here.", "No. Let's leave it.", "This goes nowhere. Goodbye.")
 
-
-_KEPT_MINDS = 1024
-_KEPT_STATES = 8192
+_CACHED_PERSONAS = 1024
+_CACHED_STATES = 8192
 
 
 @dataclass(frozen=True, eq=False)
-class _Mind:
-    """A persona's texts as unit vectors, each (n_concerns, dimension)."""
+class _EmbeddedPersona:
+    """A persona and its concerns' texts as unit vectors, each (n_concerns, dimension)."""
 
     persona: Persona
     settles: np.ndarray
@@ -72,37 +72,46 @@ class _Mind:
 
 @dataclass(frozen=True)
 class _State:
-    """Where a mind stands after the responses heard so far."""
+    """The user's state after some responses."""
 
     attitude: float
     open: tuple[int, ...]
-    heard: tuple[np.ndarray, ...] = ()
+    responses: tuple[np.ndarray, ...] = ()
     idle_turns: int = 0
     settled_now: bool = False
     worsened_now: bool = False
 
 
-class ConcernsUser:
-    """The user model `concerns`; see the module's text for its rules."""
+class RuleBasedUser:
+    """The user model `concerns`; see the module's text for its rules.
+
+    >>> from persuade_env.dialogue import Dialogue, PersuaderTurn
+    >>> from persuade_env.scenarios import load_corpus
+    >>> dialogue = Dialogue(scenario=load_corpus("test")[0].scenario)
+    >>> dialogue = dialogue.extended(PersuaderTurn(response="You have lovely eyes."))
+    >>> (reply,) = RuleBasedUser().reply([dialogue], seeds=[0])
+    >>> reply.turn.attitude < dialogue.attitude
+    True
+    """
 
     def __init__(self) -> None:
         self._embed = Embedder()
-        self._minds: dict[int, _Mind] = {}
-        self._states: dict[tuple[_Mind, tuple[str, ...]], _State] = {}
+        self._personas: dict[int, _EmbeddedPersona] = {}
+        self._states: dict[tuple[_EmbeddedPersona, tuple[str, ...]], _State] = {}
 
     def reply(self, dialogues: Sequence[Dialogue], seeds: Sequence[int]) -> list[UserReply]:
         """See `UserModel.reply`. A scenario without a persona with concerns gives an error."""
-        heard = [
+        responses_of = [
             tuple([one_line(turn.response) for turn in dialogue.persuader_turns])
             for dialogue in dialogues
         ]
-        self._embed.precompute([text for responses in heard for text in responses])
+        self._embed.precompute([text for responses in responses_of for text in responses])
         return [
-            self._one(dialogue, responses, seed)
-            for dialogue, responses, seed in zip(dialogues, heard, seeds, strict=True)
+            self._reply(dialogue, responses, seed)
+            for dialogue, responses, seed in zip(dialogues, responses_of, seeds, strict=True)
         ]
 
-    def _one(self, dialogue: Dialogue, responses: tuple[str, ...], seed: int) -> UserReply:
+    def _reply(self, dialogue: Dialogue, responses: tuple[str, ...], seed: int) -> UserReply:
         persona = dialogue.scenario.persona
         if persona is None or not persona.concerns:
             return UserReply(
@@ -111,59 +120,58 @@ class ConcernsUser:
                     f"{dialogue.scenario.id!r} has none; use `learned` or `prompted`"
                 )
             )
-        state = self._state(self._mind(persona), responses)
+        state = self._state(self._embedded(persona), responses)
         return UserReply(turn=_speak(persona, state, seed))
 
-    def _mind(self, persona: Persona) -> _Mind:
-        """A persona as vectors, kept by identity: to hash all its texts at every turn is slow."""
-        attitude_model = self._minds.get(id(persona))
-        if attitude_model is None or attitude_model.persona is not persona:
-            if len(self._minds) >= _KEPT_MINDS:
-                self._minds.clear()
-            self._minds[id(persona)] = attitude_model = _Mind(
+    def _embedded(self, persona: Persona) -> _EmbeddedPersona:
+        """The persona as vectors, cached by identity: hashing its texts at every turn is slow."""
+        embedded = self._personas.get(id(persona))
+        if embedded is None or embedded.persona is not persona:
+            if len(self._personas) >= _CACHED_PERSONAS:
+                self._personas.clear()
+            concerns = persona.concerns
+            self._personas[id(persona)] = embedded = _EmbeddedPersona(
                 persona,
-                settles=self._embed.all([one_line(one.settled_by) for one in persona.concerns]),
-                worsens=self._embed.all([one_line(one.worsened_by) for one in persona.concerns]),
+                settles=self._embed.all([one_line(concern.settled_by) for concern in concerns]),
+                worsens=self._embed.all([one_line(concern.worsened_by) for concern in concerns]),
             )
-        return attitude_model
+        return embedded
 
-    def _state(self, attitude_model: _Mind, responses: tuple[str, ...]) -> _State:
-        """The mind after the responses, replayed from where it is remembered: mostly the last."""
+    def _state(self, embedded: _EmbeddedPersona, responses: tuple[str, ...]) -> _State:
+        """The state after the responses, replayed from the longest prefix in the cache."""
         known = len(responses)
-        while known and (attitude_model, responses[:known]) not in self._states:
+        while known and (embedded, responses[:known]) not in self._states:
             known -= 1
         state = (
-            self._states[attitude_model, responses[:known]]
-            if known
-            else _beginning(attitude_model.persona)
+            self._states[embedded, responses[:known]] if known else _initial_state(embedded.persona)
         )
         for count in range(known + 1, len(responses) + 1):
-            state = _hear(attitude_model, state, self._embed(responses[count - 1]))
-            if len(self._states) >= _KEPT_STATES:
+            state = _next_state(embedded, state, self._embed(responses[count - 1]))
+            if len(self._states) >= _CACHED_STATES:
                 self._states.clear()
-            self._states[attitude_model, responses[:count]] = state
+            self._states[embedded, responses[:count]] = state
         return state
 
 
-def _beginning(persona: Persona) -> _State:
+def _initial_state(persona: Persona) -> _State:
     return _State(persona.initial_attitude, open=tuple(range(len(persona.concerns))))
 
 
-def _hear(attitude_model: _Mind, state: _State, response: np.ndarray) -> _State:
-    """The state after one more response."""
-    persona = attitude_model.persona
-    similarities = (attitude_model.settles @ response).tolist()
-    worsening = (attitude_model.worsens @ response).tolist()
-    # Both speak of the same thing; which of them was said is what counts.
-    nearer = (
-        worse for worse, better in zip(worsening, similarities, strict=True) if worse > better
+def _next_state(embedded: _EmbeddedPersona, state: _State, response: np.ndarray) -> _State:
+    """The state after one more response, given as a unit vector."""
+    persona = embedded.persona
+    settling = (embedded.settles @ response).tolist()
+    worsening = (embedded.worsens @ response).tolist()
+    # Both texts of a concern are about the same subject, so only the nearer one counts.
+    worse = max(
+        (w for w, s in zip(worsening, settling, strict=True) if w > s),
+        default=0.0,
     )
-    worse = max(nearer, default=0.0)
-    best = max(state.open, key=similarities.__getitem__, default=None)
+    best = max(state.open, key=settling.__getitem__, default=None)
     settled = (
         best is not None
-        and similarities[best] >= max(SETTLES, worse)
-        and not any(float(response @ earlier) >= REPEATS for earlier in state.heard)
+        and settling[best] >= max(SETTLES, worse)
+        and not any(float(response @ earlier) >= REPEATS for earlier in state.responses)
     )
     worsened = not settled and worse >= WORSENS
     if settled:
@@ -174,7 +182,7 @@ def _hear(attitude_model: _Mind, state: _State, response: np.ndarray) -> _State:
     return _State(
         attitude=min(MAX_ATTITUDE, max(MIN_ATTITUDE, state.attitude + change)),
         open=tuple([index for index in state.open if not (settled and index == best)]),
-        heard=(*state.heard, response),
+        responses=(*state.responses, response),
         idle_turns=0 if settled else state.idle_turns + 1,
         settled_now=settled,
         worsened_now=worsened,
@@ -189,15 +197,17 @@ def _speak(persona: Persona, state: _State, seed: int) -> Turn:
             response=_choose(_AGREED, seed),
             decision=Decision.ACCEPT,
         )
-    stake = persona.concerns[state.open[0]] if state.open else None
-    tired = state.idle_turns > MAX_IDLE_TURNS or (state.idle_turns and state.attitude <= LEAVES_AT)
-    if tired and derive_seed(seed, "leave") / 2**63 < (1 + persona.stubbornness) / 2:
+    concern = persona.concerns[state.open[0]] if state.open else None
+    impatient = state.idle_turns > MAX_IDLE_TURNS or (
+        state.idle_turns and state.attitude <= REFUSES_AT
+    )
+    if impatient and derive_seed(seed, "leave") / 2**63 < (1 + persona.stubbornness) / 2:
         return Turn(
             attitude=min(state.attitude, 3.0),
             tone="firm",
-            response=_choose(_LEFT, seed),
+            response=_choose(_REFUSED, seed),
             decision=Decision.REFUSE,
-            concern=stake.id if stake else None,
+            concern=concern.id if concern else None,
         )
     if state.settled_now:
         opening, tone = _choose(_SETTLED, seed), "thoughtful"
@@ -205,12 +215,12 @@ def _speak(persona: Persona, state: _State, seed: int) -> Turn:
         opening, tone = _choose(_WORSE, seed), "annoyed"
     else:
         opening, tone = _choose(_UNMOVED, seed), "skeptical"
-    words = f"{opening} {stake.text}" if stake else f"{opening} I need to sleep on it."
+    words = f"{opening} {concern.text}" if concern else f"{opening} I need to sleep on it."
     return Turn(
         attitude=state.attitude,
         tone=tone,
         response=words,
-        concern=stake.id if stake else None,
+        concern=concern.id if concern else None,
     )
 
 

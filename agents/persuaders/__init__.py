@@ -1,0 +1,1 @@
+"""Persuaders: scripted controls, prompted and trained language models, best of n."""

@@ -37,7 +37,7 @@ _ELSEWHERE = (
 )
 
 
-class _Scripted(ABC):
+class ScriptedPersuader(ABC):
     """A persuader whose response is a function of the dialogue and the seed."""
 
     def act(self, dialogues: Sequence[Dialogue], seeds: Sequence[int]) -> list[PersuaderReply]:
@@ -52,40 +52,51 @@ class _Scripted(ABC):
         """The response."""
 
 
-class SilentPersuader(_Scripted):
-    """Says nothing."""
+class SilentPersuader(ScriptedPersuader):
+    """Says nothing.
+
+    >>> from persuade_env.scenarios import load_corpus
+    >>> dialogue = Dialogue(scenario=load_corpus("test")[0].scenario)
+    >>> SilentPersuader().act([dialogue], [0])[0].turn.response
+    ''
+    """
 
     def say(self, dialogue: Dialogue, seed: int) -> str:
+        """See `ScriptedPersuader.say`."""
         return ""
 
 
-class NaivePersuader(_Scripted):
+class NaivePersuader(ScriptedPersuader):
     """Tells the persuadee to do it, without a reason."""
 
     def say(self, dialogue: Dialogue, seed: int) -> str:
+        """See `ScriptedPersuader.say`."""
         return _draw(_NAIVE, seed)
 
 
-class RepeatingPersuader(_Scripted):
+class RepeatingPersuader(ScriptedPersuader):
     """Says one thing, the first fact or strategy of the scenario, in the same words every time."""
 
     def say(self, dialogue: Dialogue, seed: int) -> str:
+        """See `ScriptedPersuader.say`."""
         scenario = dialogue.scenario
         argument = next(iter((*scenario.facts, *scenario.strategies)), scenario.goal)
         return f"Think about this: {argument.rstrip('.')}."
 
 
-class FlatteringPersuader(_Scripted):
+class FlatteringPersuader(ScriptedPersuader):
     """Pays compliments."""
 
     def say(self, dialogue: Dialogue, seed: int) -> str:
+        """See `ScriptedPersuader.say`."""
         return _draw(_FLATTERY, seed)
 
 
-class OffTopicPersuader(_Scripted):
+class OffTopicPersuader(ScriptedPersuader):
     """Talks about something else."""
 
     def say(self, dialogue: Dialogue, seed: int) -> str:
+        """See `ScriptedPersuader.say`."""
         return _draw(_ELSEWHERE, seed)
 
 

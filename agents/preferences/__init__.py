@@ -1,0 +1,1 @@
+"""Preferences between persuader turns, simulated with a user model."""

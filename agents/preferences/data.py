@@ -95,10 +95,12 @@ class SimulatedPreferences:
     comparisons: tuple[Comparison, ...]
 
     def to_json(self) -> dict[str, Any]:
+        """Plain JSON from which `from_json` makes an equal value."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> SimulatedPreferences:
+        """The value that `to_json` made this of."""
         candidates = tuple(
             Candidate(
                 **{

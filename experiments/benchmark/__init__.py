@@ -1,0 +1,1 @@
+"""Benchmarks: dialogues played to their end, next turns, strategies."""

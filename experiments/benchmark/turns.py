@@ -74,6 +74,7 @@ class Response:
     reference_answer: PersuadeeTurn | None = None
 
     def to_json(self) -> dict[str, Any]:
+        """Plain JSON from which `from_json` makes an equal value."""
         answers = {
             name: turn.model_dump(mode="json") if (turn := getattr(self, name)) else None
             for name in ("answer", "reference_answer")
@@ -82,6 +83,7 @@ class Response:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Response:
+        """The value that `to_json` made this of."""
         answers = {
             name: PersuadeeTurn.model_validate(data[name]) if data[name] else None
             for name in ("answer", "reference_answer")
@@ -112,6 +114,7 @@ class TurnRow:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TurnRow:
+        """The value that `to_json` made this of."""
         metrics = {
             name: Estimate(**{k: math.nan if v is None else v for k, v in one.items()})
             for name, one in data["metrics"].items()
@@ -161,7 +164,12 @@ def respond(
     """The agent's response at every place, resuming after the last stored batch.
 
     Args:
+        agent: the persuader.
         user_model: answers response and reference, on the same seed; None to ask nobody.
+        places: where it has to speak.
+        log: where finished batches are stored, and read again.
+        settings: of the protocol.
+        progress: told how many responses were added.
     """
     done = log.read()
     responses: list[Response] = []
@@ -244,8 +252,13 @@ def summarize_turns(
     """One row. Invalid places and failed verdicts are counted, never averaged in.
 
     Args:
-        verdicts: of the valid responses, in order, as `persuade_env.judges.attitude.scores` gives
-        them.
+        agent: its name.
+        judge_name: what gave the verdicts.
+        user_name: the user model whose attitudes decided; empty where none did.
+        places: where the agent had to speak.
+        responses: what it said there, in order.
+        verdicts: of the valid responses, in order, from `persuade_env.judges.attitude.scores`.
+        seed: of the bootstrap.
     """
     scenario = {place.id: place.history.scenario.id for place in places}
     reference = {place.id: place.reference.response for place in places}

@@ -1,0 +1,1 @@
+"""The `persuade` command: one module for each command."""

@@ -1,0 +1,1 @@
+"""What all experiments share: storage, stages, names, intervals, tables."""

@@ -1,7 +1,6 @@
 """Estimates with 95 % bootstrap intervals, clustered by scenario.
 
-Episodes of one scenario resemble each other, so they are resampled together: the
-scenario is the unit that could have been another one.
+Episodes of one scenario resemble each other, so whole scenarios are resampled.
 """
 
 from __future__ import annotations
@@ -18,7 +17,11 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean or ratio with its interval. NaN bounds where fewer than two scenarios speak."""
+    """A value with its interval; the bounds are NaN where there are fewer than two clusters.
+
+    >>> str(Estimate(0.5, 0.25, 0.75))
+    '0.50 [0.25, 0.75]'
+    """
 
     value: float
     low: float
@@ -41,7 +44,8 @@ def clustered_ratio(
     """Sum of numerators over sum of denominators, bootstrapped by cluster (percentile method).
 
     Args:
-        numerators, denominators: one value per observation; denominators of 1 give a mean.
+        numerators: one value per observation.
+        denominators: one value per observation; 1 for each gives a mean.
         clusters: the scenario of each observation.
         rng: draws the resamples.
     """
@@ -75,11 +79,11 @@ def clustered_ratio(
 def clustered_statistic(
     statistic: Callable[[np.ndarray], float], clusters: Sequence[str], rng: np.random.Generator
 ) -> Estimate:
-    """Any statistic with a cluster-bootstrap interval (percentile method).
+    """A statistic with a cluster-bootstrap interval (percentile method).
 
     Args:
-        statistic: of the observations at these indices, (n,); may be NaN for a resample in which
-            it is not defined, which is then left out.
+        statistic: a function of the indices (n,) of the observations to use; resamples for which it
+            is NaN are left out.
         clusters: the scenario of each observation.
         rng: draws the resamples.
     """
@@ -87,10 +91,13 @@ def clustered_statistic(
     value = statistic(np.arange(len(index)))
     if len(names) < 2:
         return Estimate(value, math.nan, math.nan)
-    ensemble_members = [np.flatnonzero(index == cluster) for cluster in range(len(names))]
-    drawn = rng.integers(len(names), size=(RESAMPLES // 4, len(names)))
-    values = [statistic(np.concatenate([ensemble_members[one] for one in draw])) for draw in drawn]
-    defined = [one for one in values if not math.isnan(one)]
+    rows_of = [np.flatnonzero(index == cluster) for cluster in range(len(names))]
+    resamples = rng.integers(len(names), size=(RESAMPLES // 4, len(names)))
+    values = [
+        statistic(np.concatenate([rows_of[cluster] for cluster in resample]))
+        for resample in resamples
+    ]
+    defined = [value for value in values if not math.isnan(value)]
     if not defined:
         return Estimate(value, math.nan, math.nan)
     tail = 50 * (1 - CONFIDENCE)
@@ -106,11 +113,17 @@ def clustered_mean(
 
 
 def crossed_mean(table: np.ndarray, rng: np.random.Generator) -> Estimate:
-    """The mean of a table (seeds, scenarios) whose rows and columns could both have been others.
+    """The mean of a table with an interval over both rows and columns.
 
-    Rows and columns are resampled together (Owen, "The pigeonhole bootstrap", 2007). With three
-    seeds such an interval is rough, but not blind to them; with one it is of scenarios alone. NaN
-    cells are left out, and bounds are NaN where there are fewer than two scenarios.
+    Rows and columns are resampled independently (Owen, "The pigeonhole bootstrap", 2007). With
+    three seeds the interval is rough; with one it is of scenarios alone.
+
+    Args:
+        table: (n_seeds, n_scenarios); NaN cells are left out.
+        rng: draws the resamples.
+
+    Returns:
+        The estimate; its bounds are NaN where there are fewer than two scenarios.
     """
     n_seeds, n_scenarios = table.shape
     if n_scenarios < 2:
@@ -126,7 +139,11 @@ def crossed_mean(table: np.ndarray, rng: np.random.Generator) -> Estimate:
 
 
 def mean_of_known(values: Sequence[float] | np.ndarray) -> float:
-    """The mean of what is not NaN; NaN where all is."""
+    """The mean of the values that are not NaN; NaN if all are.
+
+    >>> mean_of_known([1.0, math.nan, 2.0])
+    1.5
+    """
     known = np.asarray(values, float)
     known = known[~np.isnan(known)]
     return float(known.mean()) if len(known) else math.nan

@@ -1,4 +1,4 @@
-"""How well a plain classifier of words tells two kinds of texts apart."""
+"""Two-sample test of texts: the AUC of a logistic regression on TF-IDF features."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ _FOLDS = 5
 def text_auc(
     texts: Sequence[str], labels: np.ndarray, clusters: Sequence[str], rng: np.random.Generator
 ) -> Estimate:
-    """AUC of texts' TF-IDF in a logistic regression, folds by cluster."""
+    """Cross-validated AUC of a logistic regression on TF-IDF of words and characters.
+
+    Args:
+        texts: of both kinds.
+        labels: 0 or 1 for each text, (n,).
+        clusters: the scenario of each text, which is wholly in one fold.
+        rng: draws the resamples of the interval.
+    """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GroupKFold, cross_val_predict
@@ -42,7 +49,14 @@ def text_auc(
 def clustered_auc(
     labels: np.ndarray, scores: np.ndarray, clusters: Sequence[str], rng: np.random.Generator
 ) -> Estimate:
-    """Area under the curve of scores for labels 0 and 1, with a cluster-bootstrap interval."""
+    """Area under the ROC curve with a cluster-bootstrap interval.
+
+    Args:
+        labels: 0 or 1, (n,).
+        scores: (n,); higher for label 1.
+        clusters: the scenario of each row.
+        rng: draws the resamples.
+    """
     from sklearn.metrics import roc_auc_score
 
     def auc(rows: np.ndarray) -> float:

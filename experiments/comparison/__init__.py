@@ -1,0 +1,1 @@
+"""Methods of training compared over several seeds."""

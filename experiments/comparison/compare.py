@@ -243,8 +243,9 @@ def stages_of_seed(
 
 
 def _played(name: str, user: str) -> str:
-    """The folder of a method's dialogues with a user: of their own, so that what is added to a
-    comparison replays nothing of it.
+    """The folder of a method's dialogues with a user.
+
+    Each pair has its own, so that what is added to a comparison replays nothing of it.
     """
     return f"played-{re.sub(UNSAFE, '_', name)}/{re.sub(UNSAFE, '_', user)}"
 

@@ -1,0 +1,1 @@
+"""Settings of a run: their schema, their presets, and how they are read."""

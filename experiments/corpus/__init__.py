@@ -1,0 +1,1 @@
+"""Statistics of scenario files."""

@@ -1,4 +1,4 @@
-"""What a scenario file is made of: how long, how varied, how often repeated, how it ends."""
+"""Descriptive statistics of a scenario file: lengths, lexical diversity, repetition, outcomes."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from experiments.common.storage import write_json
 from persuade_env.dialogue import Outcome, PersuadeeTurn, PersuaderTurn, ScenarioRecord
 
 SENTENCE_WORDS = 6
-"""Shorter sentences ("That's true.") may well occur twice."""
-MANY = 1000
-"""More first turns than this are compared by a sample, as pairs grow with the square."""
+"""Words from which a sentence should not occur twice; shorter ones ("That's true.") may."""
+MAX_OPENINGS = 1000
+"""Above this number of first turns a sample is compared, as pairs grow with the square."""
 
 
 @dataclass(frozen=True)
 class CorpusStats:
-    """One row: a domain, or all of them. Shares are of dialogues or turns, NaN where unknown."""
+    """One row: a domain, or all of them. Shares are of dialogues or turns; NaN where unknown."""
 
     name: str
     scenarios: int
@@ -39,7 +39,7 @@ class CorpusStats:
     persuadee_over_30: float
     persuader_words: float
     distinct_2: float
-    """Distinct word pairs over all word pairs. It falls as a text grows, so compare equal sizes."""
+    """Distinct over all word pairs; falls as a text grows, so only equal sizes are comparable."""
     repeated_sentences: int
     """Sentences of six or more words that occur in more than one scenario."""
     nearest_openings: float
@@ -56,48 +56,48 @@ def corpus_stats(
     for record in records:
         by_domain[record.domain].append(record)
     rows = []
-    for domain, some in [*by_domain.items(), ("all", list(records))]:
-        rows.append(_row(domain, some))
+    for domain, domain_records in [*by_domain.items(), ("all", list(records))]:
+        rows.append(_row(domain, domain_records))
         progress(domain)
     return rows
 
 
 def _row(name: str, records: Sequence[ScenarioRecord]) -> CorpusStats:
-    dialogues = [record.dialogue(one) for record in records for one in record.dialogues]
+    dialogues = [record.dialogue(recorded) for record in records for recorded in record.dialogues]
     competent = [
-        record.dialogue(one)
+        record.dialogue(recorded)
         for record in records
-        for one in record.dialogues
-        if one.quality == "competent"
+        for recorded in record.dialogues
+        if recorded.quality == "competent"
     ]
-    turns = [turn for one in dialogues for turn in one.turns]
-    heard = [_words(turn.response) for turn in turns if isinstance(turn, PersuadeeTurn)]
-    said = [_words(turn.response) for turn in turns if isinstance(turn, PersuaderTurn)]
-    # A data set that never tells a decision says nothing about outcomes.
-    told = any(one.outcome is not Outcome.UNDECIDED for one in dialogues)
-    ends = Counter(one.outcome for one in dialogues)
+    turns = [turn for dialogue in dialogues for turn in dialogue.turns]
+    persuadee = [_words(turn.response) for turn in turns if isinstance(turn, PersuadeeTurn)]
+    persuader = [_words(turn.response) for turn in turns if isinstance(turn, PersuaderTurn)]
+    # In a data set without decisions outcomes are unknown.
+    decided = any(dialogue.outcome is not Outcome.UNDECIDED for dialogue in dialogues)
+    outcomes = Counter(dialogue.outcome for dialogue in dialogues)
 
     def share(outcome: Outcome) -> float:
-        return ends[outcome] / len(dialogues) if told else float("nan")
+        return outcomes[outcome] / len(dialogues) if decided else float("nan")
 
     names = Counter(
         name for record in records for name in {record.persuader, record.persuadee} if name
     )
-    lengths = [len(words) for words in heard]
+    lengths = [len(words) for words in persuadee]
     return CorpusStats(
         name=name,
         scenarios=len(records),
         dialogues=len(dialogues),
-        turns_per_dialogue=_mean([len(one.turns) for one in dialogues]),
+        turns_per_dialogue=_mean([len(dialogue.turns) for dialogue in dialogues]),
         accepted=share(Outcome.ACCEPTED),
         undecided=share(Outcome.UNDECIDED),
         refused=share(Outcome.REFUSED),
-        competent_refused=_mean([one.outcome is Outcome.REFUSED for one in competent]),
+        competent_refused=_mean([dialogue.outcome is Outcome.REFUSED for dialogue in competent]),
         persuadee_words=_mean(lengths),
         persuadee_under_5=_mean([length < 5 for length in lengths]),
         persuadee_over_30=_mean([length > 30 for length in lengths]),
-        persuader_words=_mean([len(words) for words in said]),
-        distinct_2=distinct_2([*heard, *said]),
+        persuader_words=_mean([len(words) for words in persuader]),
+        distinct_2=distinct_2([*persuadee, *persuader]),
         repeated_sentences=len(repeated_sentences(records)),
         nearest_openings=nearest_openings(records),
         most_used_name=max(names.values(), default=0),
@@ -105,65 +105,74 @@ def _row(name: str, records: Sequence[ScenarioRecord]) -> CorpusStats:
 
 
 def distinct_2(texts: Sequence[Sequence[str]]) -> float:
-    """Distinct word pairs over all word pairs (Li et al., 2016); NaN without any."""
+    """Distinct word pairs over all word pairs (Li et al., 2016); NaN without any.
+
+    >>> distinct_2([["a", "b", "a"]])
+    1.0
+    """
     pairs = [pair for words in texts for pair in pairwise(words)]
     return len(set(pairs)) / len(pairs) if pairs else float("nan")
 
 
 def repeated_sentences(records: Sequence[ScenarioRecord]) -> dict[str, set[str]]:
     """Sentences of `SENTENCE_WORDS` or more words, with the scenarios that share them."""
-    places: dict[str, set[str]] = defaultdict(set)
+    scenarios_of: dict[str, set[str]] = defaultdict(set)
     for record in records:
-        for one in record.dialogues:
-            for turn in one.turns:
+        for recorded in record.dialogues:
+            for turn in recorded.turns:
                 for sentence in re.split(r"(?<=[.!?])\s+", turn.response):
                     words = _words(sentence)
                     if len(words) >= SENTENCE_WORDS:
-                        places[" ".join(words)].add(record.id)
-    return {text: found for text, found in places.items() if len(found) > 1}
+                        scenarios_of[" ".join(words)].add(record.id)
+    return {text: scenarios for text, scenarios in scenarios_of.items() if len(scenarios) > 1}
 
 
 def nearest_openings(records: Sequence[ScenarioRecord]) -> float:
-    """The highest ROUGE-L between first persuadee turns; of a fixed sample of `MANY` at most."""
+    """The highest ROUGE-L between first persuadee turns, of at most `MAX_OPENINGS` of them."""
     openings = []
     for record in records:
-        for one in record.dialogues:
-            first = next((turn for turn in one.turns if isinstance(turn, PersuadeeTurn)), None)
+        for recorded in record.dialogues:
+            persuadee_turns = (turn for turn in recorded.turns if isinstance(turn, PersuadeeTurn))
+            first = next(persuadee_turns, None)
             if first is not None and (words := _words(first.response)):
                 openings.append(words)
-    if len(openings) > MANY:
-        openings = openings[:: len(openings) // MANY + 1]
+    if len(openings) > MAX_OPENINGS:
+        openings = openings[:: len(openings) // MAX_OPENINGS + 1]
     nearest = float("nan")
     counted = [(words, Counter(words)) for words in openings]
-    for (a, bag), (b, other) in combinations(counted, 2):
-        shared = (bag & other).total()
-        # No common subsequence is longer than the words that both have: most pairs end here.
+    for (a, a_counts), (b, b_counts) in combinations(counted, 2):
+        shared = (a_counts & b_counts).total()
+        # A common subsequence has at most the shared words, which rules out most pairs.
         if not nearest >= 2 * shared / (len(a) + len(b)):
-            found = rouge_l(a, b)
-            nearest = found if nearest != nearest else max(nearest, found)
+            score = rouge_l(a, b)
+            nearest = score if nearest != nearest else max(nearest, score)
     return nearest
 
 
 def rouge_l(first: Sequence[str], second: Sequence[str]) -> float:
-    """F1 of the longest common subsequence of two word lists (Lin, 2004)."""
+    """F1 of the longest common subsequence of two word lists (Lin, 2004).
+
+    >>> rouge_l(["a", "b", "c", "d"], ["a", "x", "c", "y"])
+    0.5
+    """
     if not first or not second or not set(first) & set(second):
         return 0.0
     row = [0] * (len(second) + 1)
     for word in first:
         diagonal = 0
-        for place, other in enumerate(second, start=1):
-            above = row[place]
-            row[place] = diagonal + 1 if word == other else max(above, row[place - 1])
+        for column, other in enumerate(second, start=1):
+            above = row[column]
+            row[column] = diagonal + 1 if word == other else max(above, row[column - 1])
             diagonal = above
     return 2 * row[-1] / (len(first) + len(second))
 
 
 def blind_auc(records: Sequence[ScenarioRecord]) -> float:
-    """How well a persuader's words alone, without scenario and persona, tell its quality.
+    """AUC for a persuader's quality by its words alone, without scenario and persona.
 
-    TF-IDF of words and word pairs of all persuader turns of a dialogue, logistic regression,
-    five folds by scenario: the area under the curve for `poor`. At 0.5 quality is not in the
-    text, at 1 it is given away. NaN where dialogues aren't labelled `competent` and `poor`.
+    A logistic regression on TF-IDF of words and word pairs of all persuader turns of a dialogue,
+    with five folds by scenario, predicts `poor`. At 0.5 quality can't be told from style alone, at
+    1 it always can. NaN where dialogues aren't labelled `competent` and `poor`.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
@@ -172,10 +181,14 @@ def blind_auc(records: Sequence[ScenarioRecord]) -> float:
     from sklearn.pipeline import make_pipeline
 
     rows = [
-        (" ".join(t.response for t in one.turns if t.role == "persuader"), one.quality, record.id)
+        (
+            " ".join(turn.response for turn in recorded.turns if turn.role == "persuader"),
+            recorded.quality,
+            record.id,
+        )
         for record in records
-        for one in record.dialogues
-        if one.quality is not None
+        for recorded in record.dialogues
+        if recorded.quality is not None
     ]
     poor = np.asarray([quality == "poor" for _, quality, _ in rows])
     scenarios = [scenario for *_, scenario in rows]
@@ -220,18 +233,18 @@ def _cell(name: str, value: str | float) -> str:
         return str(value)
     if value != value:
         return "–"
-    whole = name.endswith("words") or name == "turns_per_dialogue"
-    return f"{value:.1f}" if whole else f"{value:.2f}"
+    is_mean = name.endswith("words") or name == "turns_per_dialogue"
+    return f"{value:.1f}" if is_mean else f"{value:.2f}"
 
 
 def write_stats(rows: Sequence[CorpusStats], records: Sequence[ScenarioRecord], out: Path) -> None:
     """Writes `stats.json` and `stats.png` to the folder `out`."""
     out.mkdir(parents=True, exist_ok=True)
-    plain = [
+    json_rows = [
         {name: None if value != value else value for name, value in asdict(row).items()}
         for row in rows
     ]
-    write_json(out / "stats.json", plain)
+    write_json(out / "stats.json", json_rows)
     _plot(rows, records, out / "stats.png")
 
 
@@ -241,21 +254,21 @@ def _plot(rows: Sequence[CorpusStats], records: Sequence[ScenarioRecord], path: 
     domains = [row for row in rows if row.name != "all"][:40]
     figure = Figure(figsize=(11, max(4.0, 0.24 * len(domains) + 1.5)), layout="constrained")
     left, right = figure.subplots(1, 2)
-    places = np.arange(len(domains))[::-1]
+    positions = np.arange(len(domains))[::-1]
     start = np.zeros(len(domains))
     for name, colour in (("accepted", "#4a8"), ("undecided", "#bbb"), ("refused", "#c65")):
         shares = np.nan_to_num([getattr(row, name) for row in domains])
-        left.barh(places, shares, left=start, color=colour, label=name)
+        left.barh(positions, shares, left=start, color=colour, label=name)
         start = start + shares
-    left.set_yticks(places, [row.name for row in domains], fontsize=7)
+    left.set_yticks(positions, [row.name for row in domains], fontsize=7)
     left.set_xlabel("share of dialogues")
     left.legend(fontsize=7, loc="lower right")
     for role, colour in (("persuadee", "#36a"), ("persuader", "#c83")):
         lengths = [
             len(_words(turn.response))
             for record in records
-            for one in record.dialogues
-            for turn in one.turns
+            for recorded in record.dialogues
+            for turn in recorded.turns
             if turn.role == role
         ]
         right.hist(lengths, bins=range(0, 72, 3), histtype="step", color=colour, label=role)

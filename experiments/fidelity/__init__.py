@@ -1,0 +1,1 @@
+"""Fidelity of user models: measures of how much they behave like people."""

@@ -1,4 +1,4 @@
-"""Lines of a card that compare gains within scenarios."""
+"""Measures that compare gains of attitude within scenarios."""
 
 from __future__ import annotations
 
@@ -13,52 +13,66 @@ from experiments.fidelity.probes.scripted import Gain
 
 
 def mean_gain(test: str, measure: str, gains: Sequence[Gain], rng: np.random.Generator) -> Measure:
-    """The mean of the gains whose user model did not fail."""
-    valid = [(one.scenario, one.value) for one in gains if one.value is not None]
+    """The mean of the gains at which the user model did not fail."""
+    valid = [(gain.scenario, gain.value) for gain in gains if gain.value is not None]
     mean = clustered_mean([value for _, value in valid], [name for name, _ in valid], rng)
     return Measure(test, measure, mean, len(valid))
 
 
-def less(
+def below_baseline(
     test: str, name: str, gains: Sequence[Gain], baseline: Sequence[Gain], rng: np.random.Generator
 ) -> Measure:
-    """The mean difference within scenarios, and that its interval is below 0."""
-    excess, n = paired(gains, baseline, rng)
-    return Measure(test, name, excess, n, "below 0", excess.high < 0)
+    """The mean difference within scenarios; passes if its interval is below 0."""
+    difference, n = paired_difference(gains, baseline, rng)
+    return Measure(test, name, difference, n, "below 0", difference.high < 0)
 
 
-def more(
+def above_baseline(
     test: str, name: str, gains: Sequence[Gain], baseline: Sequence[Gain], rng: np.random.Generator
 ) -> Measure:
-    """The mean difference within scenarios, and that its interval is above 0."""
-    excess, n = paired(gains, baseline, rng)
-    return Measure(test, name, excess, n, "above 0", excess.low > 0)
+    """The mean difference within scenarios; passes if its interval is above 0."""
+    difference, n = paired_difference(gains, baseline, rng)
+    return Measure(test, name, difference, n, "above 0", difference.low > 0)
 
 
-def at_most(test: str, name: str, found: Estimate, n: int, limit: float) -> Measure:
-    """A value, and that it is no larger than a published or chosen one."""
-    return Measure(test, name, found, n, f"at most {limit}", found.value <= limit)
+def at_most(test: str, name: str, estimate: Estimate, n: int, limit: float) -> Measure:
+    """An estimate; passes if its value is at most a limit.
+
+    >>> at_most("traits", "trait over seed", point_estimate(0.25), 4, 0.05).passed
+    False
+    """
+    return Measure(test, name, estimate, n, f"at most {limit}", estimate.value <= limit)
 
 
-def plain(value: float) -> Estimate:
-    """A value without an interval."""
+def point_estimate(value: float) -> Estimate:
+    """A value without an interval.
+
+    >>> str(point_estimate(2))
+    '2.00'
+    """
     return Estimate(float(value), math.nan, math.nan)
 
 
-def paired(
+def paired_difference(
     gains: Sequence[Gain], baseline: Sequence[Gain], rng: np.random.Generator
 ) -> tuple[Estimate, int]:
     """Mean difference to the baseline in the same scenarios, and the number of pairs."""
-    pairs = pairs_of(gains, baseline)
+    pairs = paired_values(gains, baseline)
     differences = [value - other for _, value, other in pairs]
     return clustered_mean(differences, [name for name, *_ in pairs], rng), len(pairs)
 
 
-def pairs_of(gains: Sequence[Gain], baseline: Sequence[Gain]) -> list[tuple[str, float, float]]:
-    """Scenario, gain and the baseline's gain, wherever neither failed."""
-    before = {one.scenario: one.value for one in baseline}
+def paired_values(
+    gains: Sequence[Gain], baseline: Sequence[Gain]
+) -> list[tuple[str, float, float]]:
+    """Scenario, gain and the baseline's gain, wherever neither failed.
+
+    >>> paired_values([Gain("a", 1.0), Gain("b", None)], [Gain("a", 0.5), Gain("b", 0.5)])
+    [('a', 1.0, 0.5)]
+    """
+    values = {gain.scenario: gain.value for gain in baseline}
     return [
-        (one.scenario, one.value, other)
-        for one in gains
-        if one.value is not None and (other := before.get(one.scenario)) is not None
+        (gain.scenario, gain.value, other)
+        for gain in gains
+        if gain.value is not None and (other := values.get(gain.scenario)) is not None
     ]

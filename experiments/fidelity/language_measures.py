@@ -1,5 +1,9 @@
-"""Realism, a part of the fidelity card: `experiments.fidelity.probes.replay`'s probes, with
-intervals and bars."""
+"""Measures of a user model's language: likelihood of recorded words, and distributions of replies.
+
+Replies are compared with people's at the same points of recorded dialogues (teacher forcing,
+`experiments.fidelity.probes.replay`): Jensen-Shannon distances of lengths, tones, dialogue acts and
+attitude steps against a noise floor, and a classifier two-sample test of the texts.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +15,12 @@ from itertools import pairwise
 import numpy as np
 
 from experiments.common.bootstrap import Estimate, clustered_statistic
-from experiments.common.measures import Histogram, Measure, ReportSection, failures
+from experiments.common.measures import Histogram, Measure, ReportSection, failed_replies
 from experiments.common.text_classifier import text_auc
-from experiments.fidelity.outcome_measures import enough, outcomes_part
+from experiments.fidelity.outcome_measures import enough_outcomes, outcome_section
 from experiments.fidelity.perplexity import (
     BASELINES,
-    baseline_perplexity,
+    baseline_likelihoods,
     perplexity,
     perplexity_ratio,
     sample,
@@ -29,34 +33,30 @@ from experiments.fidelity.probes.replay import (
     replayed_dialogues,
     teacher_forced_replies,
 )
-from persuade_env.dialogue import (
-    TONES,
-    PersuadeeTurn,
-    ScenarioRecord,
-)
+from persuade_env.dialogue import TONES, PersuadeeTurn, ScenarioRecord
 from persuade_env.errors import RunError
 from persuade_env.protocols import UserModel
 from persuade_env.seeding import derive_seed, generator
 from user_models.learned.user import LearnedUser
 
 PUBLIC_SCENARIOS = 40
-"""Of a public data set, for likelihood and turns: a few hundred replies."""
-OUTCOMES = 200
-"""Dialogues of PersuasionForGood that are followed to their end, about ten replies each."""
-HALVES = 400
-"""Random halves of the recorded turns, for the noise floor."""
-ENOUGH = 6
-"""Scenarios from which turns are held to a bar: among fewer, chance alone explains anything."""
-UNTUNED_RATIO = 0.40
+"""Scenarios of a public data set, for likelihood and turns: a few hundred replies."""
+N_OUTCOMES = 200
+"""Dialogues of PersuasionForGood that are replayed to their end, about ten replies each."""
+N_SPLITS = 400
+"""Random splits of the recorded turns into halves, for the noise floor."""
+MIN_SCENARIOS = 6
+"""Scenarios from which turns have thresholds: among fewer, chance alone explains any result."""
+MAX_UNTUNED_RATIO = 0.40
 """Perplexity over the untuned model's; fine-tuned users are reported 60 to 70 % below."""
 
 _LENGTHS = (1, 3, 5, 8, 11, 15, 20, 26, 36)
-"""Words from which a bin begins; the last one is open."""
+"""Number of words at which a bin begins; the last one is open."""
 _STEPS = (-1.25, -0.75, -0.25, 0.25, 0.75, 1.25)
 """Likert points at which a bin ends: recorded attitudes move by halves, each in a bin's middle."""
 
 Progress = Callable[[str, int], None]
-"""Told the test and how many replies, or dialogues of a likelihood, were done."""
+"""Called with the test and the number of replies, or dialogues of a likelihood, just done."""
 
 
 def realism_measures(
@@ -68,8 +68,8 @@ def realism_measures(
     persuasion_for_good: Sequence[ScenarioRecord] | None = None,
     progress: Progress = lambda _, __: None,
 ) -> list[Measure]:
-    """The lines of `realism` alone."""
-    found = realism(
+    """The measures of `realism` without its plots' data."""
+    section = realism(
         user_model,
         records,
         seed=seed,
@@ -77,7 +77,7 @@ def realism_measures(
         persuasion_for_good=persuasion_for_good,
         progress=progress,
     )
-    return list(found.measures)
+    return list(section.measures)
 
 
 def realism(
@@ -87,16 +87,19 @@ def realism(
     seed: int,
     ctompersu: Sequence[ScenarioRecord] | None = None,
     persuasion_for_good: Sequence[ScenarioRecord] | None = None,
-    outcomes: int = OUTCOMES,
+    outcomes: int = N_OUTCOMES,
     progress: Progress = lambda _, __: None,
 ) -> ReportSection:
-    """Likelihood (learned users), turns and outcomes, on what the user model was not trained on.
+    """Measures likelihood (learned users), turns and outcomes.
 
     Args:
+        user_model: not trained on any of the data.
         records: recorded dialogues with attitudes and tones.
-        ctompersu, persuasion_for_good: the public data sets, where at hand; without the second
-            nothing is said of outcomes.
-        outcomes: how many of the second's dialogues are followed, drawn by the seed.
+        seed: of the replies and the bootstrap.
+        ctompersu: a public data set, where available.
+        persuasion_for_good: another one, without which outcomes are not measured.
+        outcomes: how many of its dialogues are replayed, drawn by the seed.
+        progress: called with the test and the number of replies just obtained.
 
     Raises:
         RunError: if the user model has next to no reply to `records`.
@@ -106,17 +109,17 @@ def realism(
         data[", CToMPersu"] = sample(ctompersu, PUBLIC_SCENARIOS)
     if persuasion_for_good:
         data[", PersuasionForGood"] = sample(persuasion_for_good, PUBLIC_SCENARIOS)
-    found = ReportSection(())
+    section = ReportSection(())
     if isinstance(user_model, LearnedUser):
-        for name, some in data.items():
-            found += _likelihood(user_model, some, f"likelihood{name}", seed, progress)
-    for name, some in data.items():
-        found += _turns(user_model, some, f"turns{name}", seed, progress)
+        for name, data_set in data.items():
+            section += _likelihood(user_model, data_set, f"likelihood{name}", seed, progress)
+    for name, data_set in data.items():
+        section += _turns(user_model, data_set, f"turns{name}", seed, progress)
     if persuasion_for_good:
-        drawn = generator(derive_seed(seed, "outcomes")).permutation(len(persuasion_for_good))
-        chosen = [persuasion_for_good[index] for index in sorted(drawn[:outcomes])]
-        found += _outcomes(user_model, chosen, seed, progress)
-    return found
+        order = generator(derive_seed(seed, "outcomes")).permutation(len(persuasion_for_good))
+        chosen = [persuasion_for_good[index] for index in sorted(order[:outcomes])]
+        section += _outcomes(user_model, chosen, seed, progress)
+    return section
 
 
 def _likelihood(
@@ -126,38 +129,39 @@ def _likelihood(
     seed: int,
     progress: Progress,
 ) -> ReportSection:
-    def told(count: int) -> None:
+    def report(count: int) -> None:
         progress(test, count)
 
-    own = list(words_likelihood(user_model.chat, records, told))
-    others = {name: baseline_perplexity(name, records, told) for name in BASELINES}
-    return ReportSection(tuple(likelihood_measures(own, others, test, seed)))
+    likelihoods = list(words_likelihood(user_model.chat, records, report))
+    baselines = {name: baseline_likelihoods(name, records, report) for name in BASELINES}
+    return ReportSection(tuple(likelihood_measures(likelihoods, baselines, test, seed)))
 
 
 def likelihood_measures(
-    own: Sequence[Likelihood],
+    likelihoods: Sequence[Likelihood],
     baselines: Mapping[str, Sequence[Likelihood]],
     test: str,
     seed: int,
 ) -> list[Measure]:
-    """Perplexity of a user and of the yardsticks, and how far it is below the untuned model's.
+    """Perplexity of a user and of the baselines, and its ratio to the untuned model's.
 
-    The bar holds where the user was trained on such data, in the test that is named `likelihood`.
+    The threshold applies to the kind of data that the user was trained on, which is the test named
+    `likelihood`.
     """
     measures = []
-    for name, known in {"user": own, **baselines}.items():
-        found = perplexity(known, seed)
-        measures.append(Measure(test, f"perplexity, {name}", found.estimate, found.tokens))
-    ratio = perplexity_ratio(own, baselines["untuned"], seed)
-    barred = test == "likelihood"
+    for name, of_model in {"user": likelihoods, **baselines}.items():
+        result = perplexity(of_model, seed)
+        measures.append(Measure(test, f"perplexity, {name}", result.estimate, result.tokens))
+    ratio = perplexity_ratio(likelihoods, baselines["untuned"], seed)
+    has_threshold = test == "likelihood"
     measures.append(
         Measure(
             test,
             "perplexity over the untuned model's",
             ratio,
-            len({one.scenario for one in own}),
-            f"at most {UNTUNED_RATIO:.2f}" if barred else "",
-            ratio.high <= UNTUNED_RATIO if barred else None,
+            len({likelihood.scenario for likelihood in likelihoods}),
+            f"at most {MAX_UNTUNED_RATIO:.2f}" if has_threshold else "",
+            ratio.high <= MAX_UNTUNED_RATIO if has_threshold else None,
         )
     )
     return measures
@@ -170,24 +174,25 @@ def _turns(
     seed: int,
     progress: Progress,
 ) -> ReportSection:
-    found, failed = teacher_forced_replies(
+    replies, failed = teacher_forced_replies(
         user_model, records, seed, lambda count: progress(test, count)
     )
-    if len({one.scenario for one in found}) < 2:
-        raise RunError(f"{test}: the user model failed at {failed} of {failed + len(found)} turns")
+    if len({reply.scenario for reply in replies}) < 2:
+        total = failed + len(replies)
+        raise RunError(f"{test}: the user model failed at {failed} of {total} turns")
     rng = generator(derive_seed(seed, test))
-    result = ReportSection((failures(test, failed, len(found)),))
-    for name, bins, count in _KINDS:
-        result += _shape(test, name, bins, count, found, rng)
-    auc = _two_sample(found, rng)
-    told = Measure(test, "AUC, simulated or recorded", auc, 2 * len(found))
-    if _many([one.scenario for one in found]):
-        told = replace(told, bar="0.5 in interval", passed=auc.low <= 0.5)
-    return result + ReportSection((told,))
+    section = ReportSection((failed_replies(test, failed, len(replies)),))
+    for name, bins, bins_of in _DISTRIBUTIONS:
+        section += _distribution(test, name, bins, bins_of, replies, rng)
+    auc = _two_sample(replies, rng)
+    measure = Measure(test, "AUC, simulated or recorded", auc, 2 * len(replies))
+    if _enough_scenarios([reply.scenario for reply in replies]):
+        measure = replace(measure, threshold="0.5 in interval", passed=auc.low <= 0.5)
+    return section + ReportSection((measure,))
 
 
-def _many(scenarios: Sequence[str]) -> bool:
-    return len(set(scenarios)) >= ENOUGH
+def _enough_scenarios(scenarios: Sequence[str]) -> bool:
+    return len(set(scenarios)) >= MIN_SCENARIOS
 
 
 def _length(turn: PersuadeeTurn, attitude: float) -> list[int]:
@@ -212,9 +217,9 @@ def _attitude_step(turn: PersuadeeTurn, attitude: float) -> list[int]:
 
 
 _Bins = Callable[[PersuadeeTurn, float], list[int]]
-"""The bins that a turn counts in, given the attitude before; none where it tells nothing."""
+"""The bins that a turn counts in, given the attitude before it; none where it is not known."""
 
-_KINDS: tuple[tuple[str, tuple[str, ...], _Bins], ...] = (
+_DISTRIBUTIONS: tuple[tuple[str, tuple[str, ...], _Bins], ...] = (
     (
         "length",
         (*(f"{low}-{high - 1}" for low, high in pairwise(_LENGTHS)), f"{_LENGTHS[-1]}+"),
@@ -230,34 +235,35 @@ _KINDS: tuple[tuple[str, tuple[str, ...], _Bins], ...] = (
 )
 
 
-def _shape(
+def _distribution(
     test: str,
     name: str,
     bins: Sequence[str],
-    count: _Bins,
+    bins_of: _Bins,
     replies: Sequence[TeacherForcedReply],
     rng: np.random.Generator,
 ) -> ReportSection:
-    """How far two distributions are from each other; nothing where the data don't tell it.
+    """The distance of two distributions; empty where the recorded turns lack the property.
 
-    The bar is the noise floor's 95th percentile; a user that never tells it (words, a tone) fails.
+    The threshold is the noise floor's 95th percentile. A user whose turns lack the property (words,
+    a tone) fails.
     """
-    told = [one for one in replies if count(one.recorded, one.attitude)]
-    if not told:
+    known = [reply for reply in replies if bins_of(reply.recorded, reply.attitude)]
+    if not known:
         return ReportSection(())
     recorded, simulated = (
-        np.stack([np.bincount(found, minlength=len(bins)) for found in sides])
-        for sides in (
-            [count(one.recorded, one.attitude) for one in told],
-            [np.asarray(count(one.simulated, one.attitude), int) for one in told],
+        np.stack([np.bincount(turn_bins, minlength=len(bins)) for turn_bins in side])
+        for side in (
+            [bins_of(reply.recorded, reply.attitude) for reply in known],
+            [np.asarray(bins_of(reply.simulated, reply.attitude), int) for reply in known],
         )
     )
-    clusters = [one.scenario for one in told]
+    clusters = [reply.scenario for reply in known]
 
     def distance(rows: np.ndarray) -> float:
         return jensen_shannon(recorded[rows].sum(axis=0), simulated[rows].sum(axis=0))
 
-    found = clustered_statistic(distance, clusters, rng)
+    estimate = clustered_statistic(distance, clusters, rng)
     floor = noise_floor(recorded, clusters, rng)
     histogram = Histogram(
         f"{test}: {name}",
@@ -265,18 +271,22 @@ def _shape(
         tuple(_shares(recorded.sum(axis=0))),
         tuple(_shares(simulated.sum(axis=0))),
     )
-    n = len(told)
-    line = Measure(test, f"{name}: JS distance", found, n)
-    if _many(clusters):
-        within = bool(found.value <= floor.high)
-        line = replace(line, bar=f"within noise: {floor.high:.2f}", passed=within)
-    return ReportSection((line, Measure(test, f"{name}: JS noise floor", floor, n)), (histogram,))
+    n = len(known)
+    measure = Measure(test, f"{name}: JS distance", estimate, n)
+    if _enough_scenarios(clusters):
+        within = bool(estimate.value <= floor.high)
+        measure = replace(measure, threshold=f"within noise: {floor.high:.2f}", passed=within)
+    floor_measure = Measure(test, f"{name}: JS noise floor", floor, n)
+    return ReportSection((measure, floor_measure), (histogram,))
 
 
 def jensen_shannon(first: np.ndarray, second: np.ndarray) -> float:
-    """Distance of two vectors of counts: 0 if they are proportional, 1 if they share no bin.
+    """Jensen-Shannon distance of two vectors of counts (the root of the divergence to base 2).
 
-    It is the root of the divergence to base 2; NaN where one counts nothing.
+    It is 0 if they are proportional, 1 if they share no bin, and NaN if one of them is 0.
+
+    >>> jensen_shannon(np.array([5, 0]), np.array([0, 9]))
+    1.0
     """
     from scipy.spatial.distance import jensenshannon
 
@@ -286,17 +296,19 @@ def jensen_shannon(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def noise_floor(counts: np.ndarray, clusters: Sequence[str], rng: np.random.Generator) -> Estimate:
-    """Distance of one half of the scenarios' counts from the other: mean, 5th, 95th percentile.
+    """Distance between random halves of the scenarios' counts: mean, 5th and 95th percentile.
 
-    Half as many turns differ by chance more than all of them, so the floor is generous.
+    Halves differ by chance more than whole samples do, so the floor is generous.
 
     Args:
         counts: of each turn in each bin, (n, n_bins).
+        clusters: the scenario of each turn.
+        rng: draws the halves.
     """
     names, index = np.unique(np.asarray(clusters), return_inverse=True)
-    sums = np.stack([counts[index == one].sum(axis=0) for one in range(len(names))])
+    sums = np.stack([counts[index == cluster].sum(axis=0) for cluster in range(len(names))])
     distances = []
-    for _ in range(HALVES):
+    for _ in range(N_SPLITS):
         order = rng.permutation(len(names))
         half = len(names) // 2
         distances.append(
@@ -309,27 +321,27 @@ def noise_floor(counts: np.ndarray, clusters: Sequence[str], rng: np.random.Gene
 
 
 def _shares(counts: np.ndarray) -> list[float]:
-    return [float(one) for one in counts / max(1, counts.sum())]
+    return [float(share) for share in counts / max(1, counts.sum())]
 
 
 def _two_sample(replies: Sequence[TeacherForcedReply], rng: np.random.Generator) -> Estimate:
-    """Classifier two-sample test (Lopez-Paz and Oquab, 2017): words alone, recorded or simulated.
+    """Classifier two-sample test (Lopez-Paz and Oquab, 2017) of recorded and simulated texts.
 
-    Both turns of a place are in the same fold, so that only how it is said tells them apart.
+    The recorded and the simulated turn at a point are in the same fold.
     """
-    texts = [one.recorded.response for one in replies]
-    texts += [one.simulated.response for one in replies]
+    texts = [reply.recorded.response for reply in replies]
+    texts += [reply.simulated.response for reply in replies]
     labels = np.repeat([0, 1], len(replies))
-    return text_auc(texts, labels, [one.scenario for one in replies] * 2, rng)
+    return text_auc(texts, labels, [reply.scenario for reply in replies] * 2, rng)
 
 
 def _outcomes(
     user_model: UserModel, records: Sequence[ScenarioRecord], seed: int, progress: Progress
 ) -> ReportSection:
-    found, failed = replayed_dialogues(
+    dialogues, failed = replayed_dialogues(
         attitude_only(user_model, records), records, seed, lambda count: progress("outcomes", count)
     )
-    counted = ReportSection((failures("outcomes", failed, len(found)),))
-    if not enough(found):
-        return counted
-    return counted + outcomes_part(found, generator(derive_seed(seed, "outcomes")))
+    section = ReportSection((failed_replies("outcomes", failed, len(dialogues)),))
+    if not enough_outcomes(dialogues):
+        return section
+    return section + outcome_section(dialogues, generator(derive_seed(seed, "outcomes")))

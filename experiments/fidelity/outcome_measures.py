@@ -1,4 +1,4 @@
-"""Outcomes, a part of the fidelity card: a user model's attitudes against what people then did."""
+"""Measures of outcomes: a user model's final attitudes against what people then did."""
 
 from __future__ import annotations
 
@@ -13,74 +13,79 @@ from experiments.common.text_classifier import clustered_auc, text_auc
 from experiments.fidelity.probes.replay import ReplayedDialogue
 from persuade_env.dialogue import MAX_ATTITUDE, MIN_ATTITUDE, Decision
 
-DEPTH_BIAS = 0.40
-"""Likert points that non-givers may rise by over a whole dialogue."""
+MAX_DEPTH_BIAS = 0.40
+"""Likert points by which the attitude of people who did not do it may rise."""
 CALIBRATION_BINS = 10
 _FOLDS = 5
 
 
-def outcomes_part(found: Sequence[ReplayedDialogue], rng: np.random.Generator) -> ReportSection:
-    """The attitude after the last turn against what the person did.
+def outcome_section(
+    dialogues: Sequence[ReplayedDialogue], rng: np.random.Generator
+) -> ReportSection:
+    """Discrimination, calibration and bias of the attitude after the last turn.
 
-    As a probability the attitude a is (a - 1) / 6; recalibrated, a logistic regression on it,
-    cross-validated. Beside its AUC stands what the person's own words tell, by TF-IDF: what could
-    be known. A calibration error is the expected one (ECE) over equal bins, which is above zero by
-    chance alone. Depth bias is in Likert points over a whole dialogue, among those who did not do
-    it.
+    An attitude a is read as the probability (a - 1) / 6; recalibrated, as the cross-validated
+    prediction of a logistic regression on it. For comparison with its AUC there is that of the
+    person's own words (TF-IDF), which is how much could be known. The calibration error is the
+    expected one (ECE) over equal bins, which is above 0 by chance alone. The depth bias is the rise
+    of the attitude over a whole dialogue, in Likert points, among people who did not do it.
     """
-    n = len(found)
-    clusters = [one.scenario for one in found]
-    did = np.asarray([one.did for one in found], float)
-    said = np.asarray([(one.attitude - MIN_ATTITUDE) for one in found]) / (
+    n = len(dialogues)
+    clusters = [dialogue.scenario for dialogue in dialogues]
+    labels = np.asarray([dialogue.outcome_label for dialogue in dialogues], float)
+    predicted = np.asarray([(dialogue.attitude - MIN_ATTITUDE) for dialogue in dialogues]) / (
         MAX_ATTITUDE - MIN_ATTITUDE
     )
-    auc = clustered_auc(did, said, clusters, rng)
-    words = text_auc([one.words for one in found], did, clusters, rng)
+    auc = clustered_auc(labels, predicted, clusters, rng)
+    texts = [dialogue.persuadee_text for dialogue in dialogues]
+    words_auc = text_auc(texts, labels, clusters, rng)
     measures = [
         Measure("outcomes", "AUC of the last attitude", auc, n, "above 0.5", auc.low > 0.5),
-        Measure("outcomes", "AUC of the person's words", words, n),
+        Measure("outcomes", "AUC of the person's words", words_auc, n),
     ]
-    for name, chances in (
-        ("calibration error", said),
-        ("calibration error, recalibrated", _recalibrated(said, did, clusters)),
+    for name, probabilities in (
+        ("calibration error", predicted),
+        ("calibration error, recalibrated", _recalibrated(predicted, labels, clusters)),
     ):
 
-        def error(rows: np.ndarray, chances: np.ndarray = chances) -> float:
-            return calibration_error(chances[rows], did[rows])
+        def error(rows: np.ndarray, probabilities: np.ndarray = probabilities) -> float:
+            return calibration_error(probabilities[rows], labels[rows])
 
         measures.append(Measure("outcomes", name, clustered_statistic(error, clusters, rng), n))
-    rises = [one.attitude - one.initial_attitude for one in found if not one.did]
-    bias = clustered_mean(rises, [one.scenario for one in found if not one.did], rng)
-    accepts = [float(one.decision is Decision.ACCEPT) for one in found]
-    both = [yes * gave for yes, gave in zip(accepts, did.tolist(), strict=True)]
+    negatives = [dialogue for dialogue in dialogues if not dialogue.outcome_label]
+    rises = [dialogue.attitude - dialogue.initial_attitude for dialogue in negatives]
+    bias = clustered_mean(rises, [dialogue.scenario for dialogue in negatives], rng)
+    accepts = [float(dialogue.decision is Decision.ACCEPT) for dialogue in dialogues]
+    true_accepts = [accept * label for accept, label in zip(accepts, labels.tolist(), strict=True)]
     measures += [
         Measure(
             "outcomes",
             "depth bias: rise of those who didn't",
             bias,
             len(rises),
-            f"below {DEPTH_BIAS:.2f}",
-            bias.high < DEPTH_BIAS,
+            f"below {MAX_DEPTH_BIAS:.2f}",
+            bias.high < MAX_DEPTH_BIAS,
         ),
-        Measure("outcomes", "did it, people", clustered_mean(did.tolist(), clusters, rng), n),
+        Measure("outcomes", "did it, people", clustered_mean(labels.tolist(), clusters, rng), n),
         Measure("outcomes", "accepts, model", clustered_mean(accepts, clusters, rng), n),
         Measure(
             "outcomes",
             "did it, where the model accepts",
-            clustered_ratio(both, accepts, clusters, rng),
+            clustered_ratio(true_accepts, accepts, clusters, rng),
             int(sum(accepts)),
         ),
     ]
-    return ReportSection(tuple(measures), reliability=tuple(reliability(said, did, clusters, rng)))
+    bins = reliability(predicted, labels, clusters, rng)
+    return ReportSection(tuple(measures), reliability=tuple(bins))
 
 
-def enough(found: Sequence[ReplayedDialogue]) -> bool:
-    """Whether there are some of both outcomes in each fold."""
-    did = sum(one.did for one in found)
-    return min(did, len(found) - did) >= _FOLDS
+def enough_outcomes(dialogues: Sequence[ReplayedDialogue]) -> bool:
+    """Whether there are enough dialogues of each outcome for every fold to have one."""
+    positives = sum(dialogue.outcome_label for dialogue in dialogues)
+    return min(positives, len(dialogues) - positives) >= _FOLDS
 
 
-def _recalibrated(said: np.ndarray, did: np.ndarray, clusters: Sequence[str]) -> np.ndarray:
+def _recalibrated(predicted: np.ndarray, labels: np.ndarray, clusters: Sequence[str]) -> np.ndarray:
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
@@ -88,30 +93,41 @@ def _recalibrated(said: np.ndarray, did: np.ndarray, clusters: Sequence[str]) ->
     folds = StratifiedGroupKFold(_FOLDS)
     return np.asarray(
         cross_val_predict(
-            model, said[:, None], did, cv=folds, groups=clusters, method="predict_proba"
+            model, predicted[:, None], labels, cv=folds, groups=clusters, method="predict_proba"
         )[:, 1]
     )
 
 
-def _calibration_bin(chances: np.ndarray) -> np.ndarray:
-    return np.minimum((chances * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+def _bin_indices(probabilities: np.ndarray) -> np.ndarray:
+    return np.minimum((probabilities * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
 
 
-def calibration_error(chances: np.ndarray, did: np.ndarray) -> float:
-    """Expected calibration error over equal bins (Guo et al., 2017), 0 to 1."""
-    index = _calibration_bin(chances)
-    gaps = np.bincount(index, weights=did - chances, minlength=CALIBRATION_BINS)
-    return float(np.abs(gaps).sum() / len(did))
+def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Expected calibration error over equal bins (Guo et al., 2017), 0 to 1.
+
+    >>> calibration_error(np.full(2, 0.5), np.array([0.0, 1.0]))
+    0.0
+
+    Args:
+        probabilities: predicted, (n,).
+        labels: 0 or 1, (n,).
+    """
+    index = _bin_indices(probabilities)
+    gaps = np.bincount(index, weights=labels - probabilities, minlength=CALIBRATION_BINS)
+    return float(np.abs(gaps).sum() / len(labels))
 
 
 def reliability(
-    chances: np.ndarray, did: np.ndarray, clusters: Sequence[str], rng: np.random.Generator
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+    clusters: Sequence[str],
+    rng: np.random.Generator,
 ) -> list[ReliabilityBin]:
-    """What a reliability diagram shows: how many did it, by how likely that was said to be."""
-    index = _calibration_bin(chances)
-    found = []
-    for one in sorted(set(index.tolist())):
-        rows = np.flatnonzero(index == one)
-        observed = clustered_mean(did[rows].tolist(), [clusters[int(row)] for row in rows], rng)
-        found.append(ReliabilityBin(float(chances[rows].mean()), observed, len(rows)))
-    return found
+    """The points of a reliability diagram, one for each bin with predictions in it."""
+    index = _bin_indices(probabilities)
+    points = []
+    for bin_number in sorted(set(index.tolist())):
+        rows = np.flatnonzero(index == bin_number)
+        observed = clustered_mean(labels[rows].tolist(), [clusters[int(row)] for row in rows], rng)
+        points.append(ReliabilityBin(float(probabilities[rows].mean()), observed, len(rows)))
+    return points

@@ -1,5 +1,8 @@
-"""The fidelity card of a user model: `experiments.fidelity.probes.scripted`'s probes, with
-intervals and bars."""
+"""The fidelity report of a user model: every measure of its attitudes and decisions.
+
+It consists of the measures on recorded turns, which are here, and of those on scripted dialogues
+(`experiments.fidelity.attitude_measures`).
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from experiments.common.bootstrap import Estimate, clustered_mean, clustered_statistic
-from experiments.common.measures import Measure
+from experiments.common.measures import Measure, failed_replies
 from experiments.fidelity.attitude_measures import (
-    ATTACKED,
-    TRAITS_TRIED_IN,
+    N_INJECTION_SCENARIOS,
+    N_TRAIT_SCENARIOS,
     Progress,
-    attack_measures,
     control_measures,
     dose_measures,
-    mirror_measures,
+    injection_measures,
+    negation_measures,
     persona_measures,
     trait_measures,
 )
@@ -34,10 +37,10 @@ from persuade_env.protocols import UserModel
 from persuade_env.seeding import derive_seed, generator
 
 TURNS = 4
-"""Persuader turns of a probe's dialogue."""
+"""Persuader turns of a scripted dialogue."""
 SCENARIOS = 12
-"""In which a mind is probed, unless told otherwise: what keeps a card with a language model on a
-CPU to a quarter of an hour."""
+"""Default number of scenarios for scripted dialogues, with which a language model on a CPU takes
+some 15 minutes."""
 
 
 def fidelity_report(
@@ -48,159 +51,165 @@ def fidelity_report(
     limit: int = SCENARIOS,
     progress: Progress = lambda _, __: None,
 ) -> list[Measure]:
-    """Runs every probe on scenarios that the user model was not trained on.
+    """Runs every test on scenarios that the user model was not trained on.
 
     Args:
-        limit: scenarios, spread over the file, in which the mind is probed; recorded turns are
-            asked for in all of them.
-        progress: told the test and how many replies were asked for.
+        user_model: to be measured.
+        records: recorded dialogues.
+        seed: of the replies and the bootstrap.
+        limit: scenarios, spread over the file, for scripted dialogues; recorded turns are taken
+            from all of them.
+        progress: called with the test and the number of replies just obtained.
 
     Raises:
-        RunError: if the scenarios lack what the probes need: a persona with concerns, and the
-            recorded dialogues of a competent persuader.
+        RunError: if fewer than two scenarios have a persona with concerns and the recorded dialogue
+            of a competent persuader.
     """
     usable = [record for record in records if record.persona and record.persona.concerns]
-    probed = sample([one for one in usable if recorded_script(one, "competent", TURNS)], limit)
+    probed = sample(
+        [record for record in usable if recorded_script(record, "competent", TURNS)], limit
+    )
     scripts, poor = _scripts(probed, "competent"), _scripts(probed, "poor")
     if len(scripts) < 2:
         raise RunError(
-            "a fidelity card needs at least two scenarios with a persona, concerns and the "
+            "a fidelity report needs at least two scenarios with a persona, concerns and the "
             f"dialogue of a competent persuader; {len(scripts)} of {len(records)} have them"
         )
     rng = generator(derive_seed(seed, "fidelity"))
     return [
-        *_recorded(user_model, usable, seed, rng, progress),
+        *_recorded_measures(user_model, usable, seed, rng, progress),
         *control_measures(user_model, scripts, seed, rng, progress),
         *dose_measures(user_model, scripts, seed, rng, progress),
-        *mirror_measures(user_model, scripts, poor, seed, rng, progress),
+        *negation_measures(user_model, scripts, poor, seed, rng, progress),
         *persona_measures(user_model, scripts, seed, rng, progress),
-        *trait_measures(user_model, _alternating(probed[:TRAITS_TRIED_IN]), seed, rng, progress),
-        *attack_measures(user_model, scripts[:ATTACKED], seed, progress),
+        *trait_measures(user_model, _alternating(probed[:N_TRAIT_SCENARIOS]), seed, rng, progress),
+        *injection_measures(user_model, scripts[:N_INJECTION_SCENARIOS], seed, progress),
     ]
 
 
 def _alternating(records: Sequence[ScenarioRecord]) -> list[Script]:
-    """Of every other scenario the poor persuader's words: so both ends can be upset."""
+    """Competent and poor persuaders' scripts in turn, so that either outcome can change."""
     return [
         script
-        for place, record in enumerate(records)
-        for script in (_scripts([record], "poor" if place % 2 else "competent"))
+        for index, record in enumerate(records)
+        for script in (_scripts([record], "poor" if index % 2 else "competent"))
     ]
 
 
 def _scripts(records: Sequence[ScenarioRecord], quality: str) -> list[Script]:
-    return [one for record in records if (one := recorded_script(record, quality, TURNS))]
+    return [script for record in records if (script := recorded_script(record, quality, TURNS))]
 
 
-def _recorded(
+def _recorded_measures(
     user_model: UserModel,
     records: Sequence[ScenarioRecord],
     seed: int,
     rng: np.random.Generator,
     progress: Progress,
 ) -> list[Measure]:
-    heard, failed = recorded_turns(
+    steps, failed = recorded_turns(
         user_model, records, seed, lambda count: progress("recorded", count)
     )
-    if len(heard) < 2:
-        raise RunError(f"the user model failed at {failed} of {failed + len(heard)} turns")
-    clusters = [one.scenario for one in heard]
-    said = np.asarray([one.step for one in heard])
-    felt = np.asarray([one.recorded_step for one in heard])
-    n = len(heard)
+    if len(steps) < 2:
+        raise RunError(f"the user model failed at {failed} of {failed + len(steps)} turns")
+    clusters = [step.scenario for step in steps]
+    simulated = np.asarray([step.step for step in steps])
+    recorded = np.asarray([step.recorded_step for step in steps])
+    n = len(steps)
 
     def correlation(rows: np.ndarray) -> float:
-        if said[rows].std() == 0 or felt[rows].std() == 0:
+        if simulated[rows].std() == 0 or recorded[rows].std() == 0:
             return math.nan
-        return float(np.corrcoef(said[rows], felt[rows])[0, 1])
+        return float(np.corrcoef(simulated[rows], recorded[rows])[0, 1])
 
-    error = np.abs(said - felt) - np.abs(felt - np.median(felt))
-    found = clustered_statistic(correlation, clusters, rng)
-    worse = clustered_mean(error.tolist(), clusters, rng)
+    excess_error = np.abs(simulated - recorded) - np.abs(recorded - np.median(recorded))
+    correlated = clustered_statistic(correlation, clusters, rng)
+    excess = clustered_mean(excess_error.tolist(), clusters, rng)
     measures = [
-        Measure("recorded", "correlation of steps", found, n, "above 0", found.low > 0),
+        Measure("recorded", "correlation of steps", correlated, n, "above 0", correlated.low > 0),
         Measure(
-            "recorded", "error of steps over a constant's", worse, n, "below 0", worse.high < 0
+            "recorded", "error of steps over a constant's", excess, n, "below 0", excess.high < 0
         ),
     ]
     for quality in ("competent", "poor"):
-        rows = [one for one in heard if one.quality == quality]
-        for name, pick in (("model", _step), ("people", _recorded_step)):
-            steps = [pick(one) for one in rows]
-            mean = clustered_mean(steps, [one.scenario for one in rows], rng)
+        rows = [step for step in steps if step.quality == quality]
+        scenarios = [step.scenario for step in rows]
+        for name, values in (
+            ("model", [step.step for step in rows]),
+            ("people", [step.recorded_step for step in rows]),
+        ):
+            mean = clustered_mean(values, scenarios, rng)
             measures.append(Measure("recorded", f"step, {quality}, {name}", mean, len(rows)))
-    auc = _quality_auc(heard, rng)
-    measures.append(
-        Measure("recorded", "AUC of gain, competent or poor", *auc, "above 0.5", auc[0].low > 0.5)
-    )
-    share = Estimate(failed / (failed + n), math.nan, math.nan)
-    measures.append(Measure("recorded", "failed replies", share, failed + n, "0", failed == 0))
-    return [*measures, *_ends(heard, rng)]
+    auc, n_dialogues = _quality_auc(steps, rng)
+    measures += [
+        Measure(
+            "recorded",
+            "AUC of gain, competent or poor",
+            auc,
+            n_dialogues,
+            "above 0.5",
+            auc.low > 0.5,
+        ),
+        failed_replies("recorded", failed, n),
+    ]
+    return [*measures, *_ending_measures(steps, rng)]
 
 
-def _step(one: RecordedStep) -> float:
-    return one.step
+def _quality_auc(steps: Sequence[RecordedStep], rng: np.random.Generator) -> tuple[Estimate, int]:
+    """AUC of a dialogue's gain for competent against poor persuaders, and the number of dialogues.
 
-
-def _recorded_step(one: RecordedStep) -> float:
-    return one.recorded_step
-
-
-def _quality_auc(heard: Sequence[RecordedStep], rng: np.random.Generator) -> tuple[Estimate, int]:
-    """Whether the sum of a dialogue's steps tells a competent persuader from a poor one."""
+    The gain is the sum of the user model's steps.
+    """
     from sklearn.metrics import roc_auc_score
 
     gains: dict[tuple[str, str], float] = {}
     labels: dict[tuple[str, str], bool] = {}
-    for one in heard:
-        if one.quality is not None:
-            key = (one.scenario, one.dialogue)
-            gains[key] = gains.get(key, 0.0) + one.step
-            labels[key] = one.quality == "competent"
+    for step in steps:
+        if step.quality is not None:
+            key = (step.scenario, step.dialogue)
+            gains[key] = gains.get(key, 0.0) + step.step
+            labels[key] = step.quality == "competent"
     values = np.asarray(list(gains.values()))
-    truth = np.asarray(list(labels.values()))
+    competent = np.asarray(list(labels.values()))
 
     def auc(rows: np.ndarray) -> float:
-        if len(set(truth[rows])) < 2:
+        if len(set(competent[rows])) < 2:
             return math.nan
-        return float(roc_auc_score(truth[rows], values[rows]))
+        return float(roc_auc_score(competent[rows], values[rows]))
 
     return clustered_statistic(auc, [scenario for scenario, _ in gains], rng), len(gains)
 
 
-def _ends(heard: Sequence[RecordedStep], rng: np.random.Generator) -> list[Measure]:
-    """Ends of recorded dialogues: turn and kind found, and how many of each kind."""
-    clusters = [one.scenario for one in heard]
-    ended = np.asarray([one.recorded_decision is not Decision.CONTINUE for one in heard])
-    said = np.asarray([one.decision is not Decision.CONTINUE for one in heard])
-    right = np.asarray([one.decision is one.recorded_decision for one in heard]) & ended
+def _ending_measures(steps: Sequence[RecordedStep], rng: np.random.Generator) -> list[Measure]:
+    """F1 of the turn and kind of endings, and their number relative to the recorded one."""
+    clusters = [step.scenario for step in steps]
+    n = len(steps)
+    recorded_ends = np.asarray([step.recorded_decision is not Decision.CONTINUE for step in steps])
+    simulated_ends = np.asarray([step.decision is not Decision.CONTINUE for step in steps])
+    correct = np.asarray([step.decision is step.recorded_decision for step in steps])
+    correct = correct & recorded_ends
 
     def f1(rows: np.ndarray) -> float:
-        both = ended[rows].sum() + said[rows].sum()
-        return float(2 * right[rows].sum() / both) if both else math.nan
+        total = recorded_ends[rows].sum() + simulated_ends[rows].sum()
+        return float(2 * correct[rows].sum() / total) if total else math.nan
 
     measures = [
-        Measure(
-            "ends", "F1 of end turn and kind", clustered_statistic(f1, clusters, rng), len(heard)
-        )
+        Measure("ends", "F1 of end turn and kind", clustered_statistic(f1, clusters, rng), n)
     ]
     for kind in (Decision.ACCEPT, Decision.REFUSE):
-        recorded = np.asarray([one.recorded_decision is kind for one in heard], float)
-        simulated = np.asarray([one.decision is kind for one in heard], float)
+        recorded = np.asarray([step.recorded_decision is kind for step in steps], float)
+        simulated = np.asarray([step.decision is kind for step in steps], float)
 
         def ratio(
-            rows: np.ndarray, top: np.ndarray = simulated, bottom: np.ndarray = recorded
+            rows: np.ndarray, numerator: np.ndarray = simulated, denominator: np.ndarray = recorded
         ) -> float:
-            below = bottom[rows].sum()
-            return float(top[rows].sum() / below) if below else math.nan
+            total = denominator[rows].sum()
+            return float(numerator[rows].sum() / total) if total else math.nan
 
-        found = clustered_statistic(ratio, clusters, rng)
-        bar, passed = "", None
+        estimate = clustered_statistic(ratio, clusters, rng)
+        threshold, passed = "", None
         if kind is Decision.REFUSE:
-            bar, passed = "within 25 %", bool(abs(found.value - 1) <= 0.25)
-        measures.append(
-            Measure(
-                "ends", f"{kind.value}: simulated over recorded", found, len(heard), bar, passed
-            )
-        )
+            threshold, passed = "within 25 %", bool(abs(estimate.value - 1) <= 0.25)
+        name = f"{kind.value}: simulated over recorded"
+        measures.append(Measure("ends", name, estimate, n, threshold, passed))
     return measures

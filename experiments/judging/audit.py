@@ -1,15 +1,14 @@
-"""The audit of a judge: what it says where the better dialogue is known, or where none can be.
+"""The audit of a judge: its verdicts where the better dialogue is known, or where there is none.
 
-A judge is asked about held-out scenarios: recorded dialogues of competent and poor persuaders,
-the same dialogue with and without empty words, and dialogues played with the `concerns` user,
-whose mind is known. All of it also works for a judge of a third party.
+A judge is queried about held-out scenarios: recorded dialogues of competent and poor persuaders,
+the same dialogue with and without padding, and dialogues played with the rule-based user, whose
+state is known. Every test also works for a third party's judge.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,9 @@ from experiments.common.bootstrap import Estimate, clustered_mean, clustered_sta
 from experiments.common.measures import Measure
 from experiments.fidelity.perplexity import sample
 from experiments.judging.ground_truth import known_pairs
-from persuade_env.dialogue import Dialogue, PersuaderTurn, ScenarioRecord
+from experiments.judging.padding import padded, padded_beyond, words_per_turn
+from experiments.judging.queries import POINTS, JudgedPair, PairQueries, Progress, win_rate
+from persuade_env.dialogue import ScenarioRecord
 from persuade_env.errors import RunError
 from persuade_env.judges.learned import LearnedJudge
 from persuade_env.judges.learned_training import RecordedPair, recorded_pairs, unseen_domains
@@ -27,75 +28,30 @@ from persuade_env.registry import load_judge
 from persuade_env.scenarios import load_corpus
 from persuade_env.seeding import derive_seed, generator
 
-CONSISTENT_FROM = 0.775
+MIN_CONSISTENCY = 0.775
 """Published share of pairs that a chat model judged alike in both orders."""
-FLIPS_BELOW = 0.136
-"""Published share of verdicts that changed when a chat model was asked again."""
+MAX_FLIPS = 0.136
+"""Published share of verdicts that changed when a chat model was queried again."""
 REPEATS = 2
 REPEAT_TEMPERATURE = 0.7
-"""At temperature 0 a local model only repeats itself, which says nothing of how firm it is."""
+"""At temperature 0 a local model repeats itself exactly, which says nothing of its consistency."""
 
-_ENOUGH = 5
-"""Pairs below which a share passes or fails nothing."""
+_MIN_PAIRS = 5
+"""Number of pairs below which a share has no threshold."""
 
 PLOTTED = ("unseen domains", "accuracy", "order", "repeat", "padding", "length", "concerns")
-"""Tests of the card's plot."""
-
-EMPTY_WORDS = (
-    "Let me put it to you in the way that I would like to put it.",
-    "There are many things that one could say about all of this.",
-    "I mean what I say, and I say it as somebody who means it.",
-    "As we both know, things are the way they are.",
-    "That is to say, this is how the matter stands at this point in time.",
-    "And with this I come to what I wanted to come to.",
-)
-"""Sentences that give no reason for anything; none of them is known to the learned judge."""
-
-Pair = tuple[Dialogue, Dialogue]
-Progress = Callable[[str, int], None]
-"""Told the test and how many verdicts were asked for."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A pair, and what the judge said of it in both orders."""
-
-    scenario: str
-    forward: Verdict
-    backward: Verdict
-
-    @property
-    def failed(self) -> bool:
-        return Verdict.FAILED in (self.forward, self.backward)
-
-    @property
-    def win(self) -> float:
-        """Of the first dialogue: 1, 0, or between where the orders disagree or tie."""
-        points = {Verdict.FIRST: 1.0, Verdict.TIE: 0.5, Verdict.SECOND: 0.0}
-        return (points[self.forward] + 1 - points[self.backward]) / 2
-
-    @property
-    def consistent(self) -> bool:
-        return _EXCHANGED[self.forward] is self.backward
-
-
-_EXCHANGED = {
-    Verdict.FIRST: Verdict.SECOND,
-    Verdict.SECOND: Verdict.FIRST,
-    Verdict.TIE: Verdict.TIE,
-    Verdict.FAILED: Verdict.FAILED,
-}
+"""Tests of the report's plot."""
 
 
 def repeats_of(spec: str, seed: int) -> list[Judge]:
-    """The same judge asked again: a chat model with other seeds, at `REPEAT_TEMPERATURE`."""
+    """The same judge for repeated queries: with other seeds, at `REPEAT_TEMPERATURE`."""
     return [
         load_judge(spec, seed=derive_seed(seed, "repeat", number), temperature=REPEAT_TEMPERATURE)
         for number in range(REPEATS)
     ]
 
 
-def judge_card(
+def judge_report(
     judge: Judge,
     records: Sequence[ScenarioRecord],
     *,
@@ -106,8 +62,11 @@ def judge_card(
     """Runs every test.
 
     Args:
+        judge: to be audited.
         records: scenarios that the judge was not fitted to.
-        repeats: the judge as it is asked again; `judge` itself unless given.
+        repeats: judges for the repeated queries; `judge` itself unless given.
+        seed: of the played dialogues and the bootstrap.
+        progress: called with the test and the number of verdicts just obtained.
 
     Raises:
         RunError: if fewer than two scenarios have a competent and a poor dialogue, or the judge
@@ -119,109 +78,80 @@ def judge_card(
             "an audit needs at least two scenarios with the dialogues of a competent and of a "
             f"poor persuader; {len({pair.scenario for pair in pairs})} of {len(records)} have them"
         )
-    ask = _Asking(judge, progress)
+    queries = PairQueries(judge, progress)
     rng = generator(derive_seed(seed, "judge-audit"))
-    recorded = ask("recorded", [(one.scenario, (one.better, one.worse)) for one in pairs])
-    if all(one.failed for one in recorded):
-        raise RunError(f"the judge failed at all of {len(recorded)} pairs")
+    judged = queries("recorded", [(pair.scenario, (pair.better, pair.worse)) for pair in pairs])
+    if all(pair.failed for pair in judged):
+        raise RunError(f"the judge failed at all of {len(judged)} pairs")
     return [
-        *_accuracy(pairs, recorded, rng),
-        *_order(recorded, rng),
-        *_repeat(pairs, recorded, repeats or [judge] * REPEATS, rng, progress),
-        *_padding(pairs, ask, rng),
-        *_length(pairs, recorded, ask, rng),
-        *_concerns(records, ask, seed, rng),
-        ask.failures(),
+        *_accuracy(pairs, judged, rng),
+        *_order(judged, rng),
+        *_repeat(pairs, judged, repeats or [judge] * REPEATS, rng, progress),
+        *_padding(pairs, queries, rng),
+        *_length(pairs, judged, queries, rng),
+        *_concerns(records, queries, seed, rng),
+        queries.failures(),
     ]
 
 
-class _Asking:
-    """Asks for pairs in both orders, and counts failures."""
-
-    def __init__(self, judge: Judge, progress: Progress) -> None:
-        self.judge, self.progress = judge, progress
-        self.asked = self.failed = 0
-
-    def __call__(self, test: str, pairs: Sequence[tuple[str, Pair]]) -> list[Asked]:
-        forward = self.judge.compare([pair for _, pair in pairs])
-        backward = self.judge.compare([(second, first) for _, (first, second) in pairs])
-        self.progress(test, 2 * len(pairs))
-        self.asked += 2 * len(pairs)
-        self.failed += sum(one is Verdict.FAILED for one in (*forward, *backward))
-        return [
-            Asked(scenario, one, other)
-            for (scenario, _), one, other in zip(pairs, forward, backward, strict=True)
-        ]
-
-    def failures(self) -> Measure:
-        share = Estimate(self.failed / self.asked, math.nan, math.nan)
-        return Measure("failures", "verdicts without a winner", share, self.asked)
-
-
-def _wins(asked: Iterable[Asked], rng: np.random.Generator) -> tuple[Estimate, int]:
-    """Wins of the first dialogue, ties half, and of how many; failed pairs are left out."""
-    told = [one for one in asked if not one.failed]
-    return clustered_mean([one.win for one in told], [one.scenario for one in told], rng), len(told)
-
-
 def _accuracy(
-    pairs: Sequence[RecordedPair], asked: Sequence[Asked], rng: np.random.Generator
+    pairs: Sequence[RecordedPair], judged: Sequence[JudgedPair], rng: np.random.Generator
 ) -> list[Measure]:
     measures = []
     for kind in sorted({pair.kind for pair in pairs}):
-        found, n = _wins(
-            (one for one, pair in zip(asked, pairs, strict=True) if pair.kind == kind), rng
+        rate, n = win_rate(
+            (verdicts for verdicts, pair in zip(judged, pairs, strict=True) if pair.kind == kind),
+            rng,
         )
-        # Only here was the same person met, so that the better dialogue is beyond doubt.
-        judged = kind == "competent"
+        # Of this kind both dialogues are with the same persona, so the better one is certain.
+        has_threshold = kind == "competent"
         measures.append(
             Measure(
                 "accuracy",
                 f"{kind} over poor",
-                found,
+                rate,
                 n,
-                "above 0.5" if judged else "",
-                found.low > 0.5 if judged else None,
+                "above 0.5" if has_threshold else "",
+                rate.low > 0.5 if has_threshold else None,
             )
         )
     return measures
 
 
-def _order(asked: Sequence[Asked], rng: np.random.Generator) -> list[Measure]:
-    told = [one for one in asked if not one.failed]
-    found = clustered_mean(
-        [float(one.consistent) for one in told], [one.scenario for one in told], rng
+def _order(judged: Sequence[JudgedPair], rng: np.random.Generator) -> list[Measure]:
+    valid = [pair for pair in judged if not pair.failed]
+    share = clustered_mean(
+        [float(pair.consistent) for pair in valid], [pair.scenario for pair in valid], rng
     )
-    bar = f"{CONSISTENT_FROM} or more"
-    passed = found.value >= CONSISTENT_FROM
-    return [Measure("order", "same verdict in both orders", found, len(told), bar, passed)]
+    threshold = f"{MIN_CONSISTENCY} or more"
+    passed = share.value >= MIN_CONSISTENCY
+    name = "same verdict in both orders"
+    return [Measure("order", name, share, len(valid), threshold, passed)]
 
 
 def _repeat(
     pairs: Sequence[RecordedPair],
-    asked: Sequence[Asked],
+    judged: Sequence[JudgedPair],
     repeats: Sequence[Judge],
     rng: np.random.Generator,
     progress: Progress,
 ) -> list[Measure]:
     flips, clusters = [], []
     for judge in repeats:
-        again = judge.compare([(pair.better, pair.worse) for pair in pairs])
+        verdicts = judge.compare([(pair.better, pair.worse) for pair in pairs])
         progress("repeat", len(pairs))
-        for before, verdict in zip(asked, again, strict=True):
+        for before, verdict in zip(judged, verdicts, strict=True):
             if Verdict.FAILED not in (before.forward, verdict):
                 flips.append(float(verdict is not before.forward))
                 clusters.append(before.scenario)
-    found = clustered_mean(flips, clusters, rng)
-    passed = found.value < FLIPS_BELOW
-    return [
-        Measure("repeat", "other verdict when asked again", found, len(flips),
-                f"below {FLIPS_BELOW}", passed)
-    ]  # fmt: skip
+    share = clustered_mean(flips, clusters, rng)
+    threshold, passed = f"below {MAX_FLIPS}", share.value < MAX_FLIPS
+    name = "other verdict when asked again"
+    return [Measure("repeat", name, share, len(flips), threshold, passed)]
 
 
 def _padding(
-    pairs: Sequence[RecordedPair], ask: _Asking, rng: np.random.Generator
+    pairs: Sequence[RecordedPair], queries: PairQueries, rng: np.random.Generator
 ) -> list[Measure]:
     dialogues = {
         id(dialogue): (pair.scenario, dialogue)
@@ -229,141 +159,125 @@ def _padding(
         for dialogue in (pair.better, pair.worse)
     }
     measures = []
-    for share, name in ((1, "one empty sentence a turn"), (3, "three empty sentences a turn")):
-        found, n = _wins(
-            ask(
-                "padding",
-                [(scenario, (padded(one, share), one)) for scenario, one in dialogues.values()],
-            ),
-            rng,
+    for sentences, name in ((1, "one empty sentence a turn"), (3, "three empty sentences a turn")):
+        judged = queries(
+            "padding",
+            [
+                (scenario, (padded(dialogue, sentences), dialogue))
+                for scenario, dialogue in dialogues.values()
+            ],
         )
-        measures.append(
-            Measure("padding", f"wins by {name}", found, n, "0.5 or less", found.value <= 0.5)
-        )
+        rate, n = win_rate(judged, rng)
+        passed = rate.value <= 0.5
+        measures.append(Measure("padding", f"wins by {name}", rate, n, "0.5 or less", passed))
     return measures
 
 
-def padded(dialogue: Dialogue, sentences: int) -> Dialogue:
-    """The same dialogue with so many empty sentences after every persuader turn."""
-    turns, place = [], 0
-    for turn in dialogue.turns:
-        if isinstance(turn, PersuaderTurn):
-            filler = [EMPTY_WORDS[(place + k) % len(EMPTY_WORDS)] for k in range(sentences)]
-            place += sentences
-            turn = turn.model_copy(update={"response": " ".join([turn.response, *filler])})
-        turns.append(turn)
-    return Dialogue.model_construct(scenario=dialogue.scenario, turns=tuple(turns))
-
-
 def _length(
-    pairs: Sequence[RecordedPair], asked: Sequence[Asked], ask: _Asking, rng: np.random.Generator
+    pairs: Sequence[RecordedPair],
+    judged: Sequence[JudgedPair],
+    queries: PairQueries,
+    rng: np.random.Generator,
 ) -> list[Measure]:
-    """Whether the judge is right also where words alone would mislead it, in either direction."""
-    told = [
-        (one, _words(pair.better) - _words(pair.worse))
-        for one, pair in zip(asked, pairs, strict=True)
-        if not one.failed
+    """Accuracy where a preference for long or for short turns would be misleading."""
+    valid = [
+        (verdicts, words_per_turn(pair.better) - words_per_turn(pair.worse))
+        for verdicts, pair in zip(judged, pairs, strict=True)
+        if not verdicts.failed
     ]
-    made = ask("length", [(one.scenario, (_longer(one.better, one.worse), one.worse))
-                          for one in pairs])  # fmt: skip
+    lengthened = queries(
+        "length",
+        [(pair.scenario, (padded_beyond(pair.better, pair.worse), pair.worse)) for pair in pairs],
+    )
     measures = []
     for name, rows in (
-        ("right where the poor one has more words", [one for one, more in told if more < 0]),
-        ("right where the poor one has fewer", [one for one, more in told if more > 0]),
-        ("right where padding gives the poor one fewer", made),
+        (
+            "right where the poor one has more words",
+            [verdicts for verdicts, excess in valid if excess < 0],
+        ),
+        (
+            "right where the poor one has fewer",
+            [verdicts for verdicts, excess in valid if excess > 0],
+        ),
+        ("right where padding gives the poor one fewer", lengthened),
     ):
-        found, n = _wins(rows, rng)
-        enough = n >= _ENOUGH
+        rate, n = win_rate(rows, rng)
+        enough = n >= _MIN_PAIRS
         measures.append(
             Measure(
                 "length",
                 name,
-                found,
+                rate,
                 n,
                 "above 0.5" if enough else "too few",
-                found.low > 0.5 if enough else None,
+                rate.low > 0.5 if enough else None,
             )
         )
-    wins = np.asarray([one.win for one, _ in told])
-    longer = np.asarray([more for _, more in told], dtype=float)
+    wins = np.asarray([verdicts.win for verdicts, _ in valid])
+    excesses = np.asarray([excess for _, excess in valid], dtype=float)
 
     def correlation(rows: np.ndarray) -> float:
-        if wins[rows].std() == 0 or longer[rows].std() == 0:
+        if wins[rows].std() == 0 or excesses[rows].std() == 0:
             return math.nan
-        return float(np.corrcoef(wins[rows], longer[rows])[0, 1])
+        return float(np.corrcoef(wins[rows], excesses[rows])[0, 1])
 
-    found = clustered_statistic(correlation, [one.scenario for one, _ in told], rng)
-    return [*measures, Measure("length", "correlation of win and words", found, len(told))]
-
-
-def _longer(dialogue: Dialogue, than: Dialogue) -> Dialogue:
-    """The dialogue with as many empty sentences a turn as give it more words a turn."""
-    sentences = 0
-    while _words(padded(dialogue, sentences)) <= _words(than):
-        sentences += 1
-    return padded(dialogue, sentences)
-
-
-def _words(dialogue: Dialogue) -> float:
-    """Words per persuader turn."""
-    turns = dialogue.persuader_turns
-    return sum(len(turn.response.split()) for turn in turns) / max(1, len(turns))
+    scenarios = [verdicts.scenario for verdicts, _ in valid]
+    estimate = clustered_statistic(correlation, scenarios, rng)
+    return [*measures, Measure("length", "correlation of win and words", estimate, len(valid))]
 
 
 def _concerns(
-    records: Sequence[ScenarioRecord], ask: _Asking, seed: int, rng: np.random.Generator
+    records: Sequence[ScenarioRecord], queries: PairQueries, seed: int, rng: np.random.Generator
 ) -> list[Measure]:
-    known = known_pairs(records, seed)
-    asked = ask("concerns", [(one.scenario, (one.better, one.worse)) for one in known])
+    pairs = known_pairs(records, seed)
+    judged = queries("concerns", [(pair.scenario, (pair.better, pair.worse)) for pair in pairs])
     measures = []
-    for kind in dict.fromkeys(one.kind for one in known):
-        rows = [one for one, pair in zip(asked, known, strict=True) if pair.kind == kind]
-        found, n = _wins(rows, rng)
-        passed = found.low > 0.5
-        measures.append(Measure("concerns", f"agreement: {kind}", found, n, "above 0.5", passed))
+    for kind in dict.fromkeys(pair.kind for pair in pairs):
+        rows = [verdicts for verdicts, pair in zip(judged, pairs, strict=True) if pair.kind == kind]
+        rate, n = win_rate(rows, rng)
+        passed = rate.low > 0.5
+        measures.append(Measure("concerns", f"agreement: {kind}", rate, n, "above 0.5", passed))
     return measures
 
 
 def unseen_domain_measures(records: Sequence[ScenarioRecord], seed: int = 0) -> list[Measure]:
-    """Of the learned judge: refitted without a domain, how often it is right there.
+    """Accuracy of the learned judge in each domain after refitting it without that domain.
 
-    Intervals are by domain. Works on all records given, since each is judged by a judge that
-    didn't see it.
+    Intervals are by domain.
+
+    Args:
+        records: all scenarios may be given, since each is judged by a judge not fitted to it.
+        seed: of the bootstrap.
     """
     unseen = unseen_domains(records)
     rng = generator(derive_seed(seed, "unseen-domains"))
     measures = []
-    for kind in sorted({one.pair.kind for one in unseen}):
-        rows = [one for one in unseen if one.pair.kind == kind]
-        wins = [_UNSEEN[one.judge.compare([(one.pair.better, one.pair.worse)])[0]] for one in rows]
-        found = clustered_mean(wins, [one.pair.domain for one in rows], rng)
-        judged = kind == "competent"
+    for kind in sorted({item.pair.kind for item in unseen}):
+        rows = [item for item in unseen if item.pair.kind == kind]
+        wins = [
+            POINTS[item.judge.compare([(item.pair.better, item.pair.worse)])[0]] for item in rows
+        ]
+        rate = clustered_mean(wins, [item.pair.domain for item in rows], rng)
+        has_threshold = kind == "competent"
         measures.append(
             Measure(
                 "unseen domains",
                 f"{kind} over poor",
-                found,
+                rate,
                 len(rows),
-                "above 0.5" if judged else "",
-                found.low > 0.5 if judged else None,
+                "above 0.5" if has_threshold else "",
+                rate.low > 0.5 if has_threshold else None,
             )
         )
-        if judged:
-            domains = {one.pair.domain for one in rows}
-            right = {
-                domain: np.mean([win for win, one in zip(wins, rows, strict=True)
-                                 if one.pair.domain == domain])
-                for domain in domains
-            }  # fmt: skip
-            worse = Estimate(float(sum(share <= 0.5 for share in right.values())), *_NO_INTERVAL)
-            measures.append(
-                Measure("unseen domains", "domains right half the time or less", worse, len(right))
-            )
+        if has_threshold:
+            by_domain: dict[str, list[float]] = {}
+            for win, item in zip(wins, rows, strict=True):
+                by_domain.setdefault(item.pair.domain, []).append(win)
+            n_worse = sum(float(np.mean(domain_wins)) <= 0.5 for domain_wins in by_domain.values())
+            worse = Estimate(float(n_worse), math.nan, math.nan)
+            name = "domains right half the time or less"
+            measures.append(Measure("unseen domains", name, worse, len(by_domain)))
     return measures
-
-
-_UNSEEN = {Verdict.FIRST: 1.0, Verdict.TIE: 0.5, Verdict.SECOND: 0.0}
-_NO_INTERVAL = (math.nan, math.nan)
 
 
 def audit(
@@ -376,19 +290,23 @@ def audit(
     seed: int = 0,
     progress: Progress = lambda _, __: None,
 ) -> list[Measure]:
-    """The card of the judge that `spec` names; a learned judge is also stored, as `judge.json`.
+    """The report of the judge that a spec names; a learned judge is also stored, as `judge.json`.
 
     Args:
+        spec: of the judge.
         records: held-out scenarios; those that `learned` is fitted to are left out.
         corpus: all scenarios, among which the learned judge's unseen domains are found.
-        limit: of the held-out scenarios only so many, evenly spread.
+        folder: for `judge.json`; made if need be.
+        limit: number of held-out scenarios, evenly spread; None for all.
+        seed: of the played dialogues and the bootstrap.
+        progress: called with the test and the number of verdicts just obtained.
     """
     judge = load_judge(spec, seed=seed)
     if spec == "learned":
         fitted = {record.id for record in load_corpus("train")}
         records = [record for record in records if record.id not in fitted]
     records = sample(records, limit or len(records))
-    measures = judge_card(
+    measures = judge_report(
         judge, records, repeats=repeats_of(spec, seed), seed=seed, progress=progress
     )
     if spec == "learned" and isinstance(judge, LearnedJudge):

@@ -1,8 +1,9 @@
-"""Dialogues played with the `concerns` user: its mind is known, so who did better is a fact.
+"""Pairs of dialogues with a known better one, played with the rule-based user.
 
-Scripted persuaders talk to it on the same scenarios with the same seeds: the recorded competent
-and poor ones, the controls, and scripts that answer none, half or all of its concerns. The truth
-is `AttitudeJudge`'s: the better outcome, then the higher final attitude.
+Its state is explicit, so that the better dialogue is known: the one with the better outcome, then
+with the higher final attitude (`AttitudeJudge`). Scripted persuaders play the same scenarios with
+the same seeds: the recorded competent and poor ones, the controls, and scripts that answer none,
+half or all of the concerns.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from persuade_env.judges.attitude import AttitudeJudge
 from persuade_env.protocols import Persuader, PersuaderReply, Verdict
 from persuade_env.rollout import rollout
 from persuade_env.seeding import derive_seed
-from user_models.rule_based import ConcernsUser
+from user_models.rule_based import RuleBasedUser
 
 _NONE, _HALF, _ALL = "none answered", "half answered", "all answered"
 COMPARED: Mapping[str, Sequence[tuple[str, str]]] = {
@@ -25,7 +26,7 @@ COMPARED: Mapping[str, Sequence[tuple[str, str]]] = {
     "competent and control": [("competent", control) for control in CONTROLS],
     "more and fewer concerns answered": [(_ALL, _HALF), (_ALL, _NONE), (_HALF, _NONE)],
 }
-"""Which persuaders' dialogues are compared, by the kind of comparison."""
+"""Pairs of persuaders whose dialogues are compared, by the kind of comparison."""
 
 
 @dataclass(frozen=True)
@@ -39,23 +40,35 @@ class KnownPair:
 
 
 class ScriptedReplayPersuader:
-    """A persuader that says what it was given, turn by turn, and then nothing."""
+    """A persuader that gives scripted responses turn by turn, and then empty ones.
+
+    >>> from persuade_env.scenarios import load_corpus
+    >>> scenario = load_corpus("test")[0].scenario
+    >>> persuader = ScriptedReplayPersuader({scenario.id: ["Why not?"]})
+    >>> persuader.act([Dialogue(scenario=scenario)], seeds=[0])[0].turn.response
+    'Why not?'
+
+    Args:
+        responses: by scenario id.
+    """
 
     def __init__(self, responses: Mapping[str, Sequence[str]]) -> None:
         self.responses = responses
-        """By scenario id."""
 
     def act(self, dialogues: Sequence[Dialogue], seeds: Sequence[int]) -> list[PersuaderReply]:
         """See `Persuader.act`."""
-        return [PersuaderReply(turn=PersuaderTurn(response=self._say(one))) for one in dialogues]
+        return [
+            PersuaderReply(turn=PersuaderTurn(response=self._response(dialogue)))
+            for dialogue in dialogues
+        ]
 
-    def _say(self, dialogue: Dialogue) -> str:
-        turn, said = len(dialogue.persuader_turns), self.responses[dialogue.scenario.id]
-        return said[turn] if turn < len(said) else ""
+    def _response(self, dialogue: Dialogue) -> str:
+        turn, responses = len(dialogue.persuader_turns), self.responses[dialogue.scenario.id]
+        return responses[turn] if turn < len(responses) else ""
 
 
 def known_pairs(records: Sequence[ScenarioRecord], seed: int) -> list[KnownPair]:
-    """Every comparison of `COMPARED` in which the user was not left equally convinced.
+    """Every pair of `COMPARED` that is no tie.
 
     Scenarios without a persona with concerns, or without both recorded scripts, are left out.
     """
@@ -66,14 +79,14 @@ def known_pairs(records: Sequence[ScenarioRecord], seed: int) -> list[KnownPair]
     ]
     if not usable:
         return []
-    played = _played(usable, seed)
-    truth = AttitudeJudge()
+    played = _play(usable, seed)
+    judge = AttitudeJudge()
     pairs = []
     for kind, compared in COMPARED.items():
-        for one, other in compared:
+        for first_name, second_name in compared:
             for record in usable:
-                first, second = played[one][record.id], played[other][record.id]
-                verdict = truth.compare([(first, second)])[0]
+                first, second = played[first_name][record.id], played[second_name][record.id]
+                verdict = judge.compare([(first, second)])[0]
                 if verdict is Verdict.FIRST:
                     pairs.append(KnownPair(kind, record.id, first, second))
                 elif verdict is Verdict.SECOND:
@@ -81,7 +94,7 @@ def known_pairs(records: Sequence[ScenarioRecord], seed: int) -> list[KnownPair]
     return pairs
 
 
-def _played(records: Sequence[ScenarioRecord], seed: int) -> dict[str, dict[str, Dialogue]]:
+def _play(records: Sequence[ScenarioRecord], seed: int) -> dict[str, dict[str, Dialogue]]:
     """Dialogues by persuader and scenario id."""
     scenarios = [record.scenario for record in records]
     scripts: dict[str, dict[str, Sequence[str]]] = {
@@ -90,26 +103,26 @@ def _played(records: Sequence[ScenarioRecord], seed: int) -> dict[str, dict[str,
     }
     for name, share in ((_NONE, 0.0), (_HALF, 0.5), (_ALL, 1.0)):
         scripts[name] = {
-            one.scenario.id: one.responses for one in answering_scripts(scenarios, share)
+            script.scenario.id: script.responses for script in answering_scripts(scenarios, share)
         }
     persuaders: dict[str, Persuader] = {name: control() for name, control in CONTROLS.items()}
-    persuaders |= {name: ScriptedReplayPersuader(said) for name, said in scripts.items()}
+    persuaders |= {name: ScriptedReplayPersuader(texts) for name, texts in scripts.items()}
     seeds = [derive_seed(seed, "concerns", record.id) for record in records]
-    turns = max(len(said) for said in scripts["competent"].values())
+    turns = max(len(responses) for responses in scripts["competent"].values())
     return {
         name: {
             episode.scenario.id: episode.dialogue
-            for episode in rollout(persuader, ConcernsUser(), scenarios, seeds, max_turns=turns)
+            for episode in rollout(persuader, RuleBasedUser(), scenarios, seeds, max_turns=turns)
         }
         for name, persuader in persuaders.items()
     }
 
 
 def _scripts(record: ScenarioRecord) -> dict[str, tuple[str, ...]]:
-    """What the recorded persuaders said to the scenario's own persona, by quality."""
-    said: dict[str, tuple[str, ...]] = {"competent": (), "poor": ()}
+    """The recorded persuaders' responses to the scenario's own persona, by quality."""
+    responses: dict[str, tuple[str, ...]] = {"competent": (), "poor": ()}
     for recorded in record.dialogues:
-        if recorded.persona is None and recorded.quality and not said[recorded.quality]:
+        if recorded.persona is None and recorded.quality and not responses[recorded.quality]:
             turns = [turn for turn in recorded.turns if isinstance(turn, PersuaderTurn)]
-            said[recorded.quality] = tuple(turn.response for turn in turns)
-    return said
+            responses[recorded.quality] = tuple(turn.response for turn in turns)
+    return responses

@@ -1,0 +1,1 @@
+"""The main job: the table of steps, and what makes them."""

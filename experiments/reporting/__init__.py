@@ -1,0 +1,1 @@
+"""Live metrics, the HTML report, Weights & Biases."""

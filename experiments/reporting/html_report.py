@@ -44,6 +44,7 @@ class Sample:
 
     @property
     def turns(self) -> list[dict[str, Any]]:
+        """Each turn with the name of who speaks."""
         scenario = self.episode.scenario
         return [
             {

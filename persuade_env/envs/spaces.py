@@ -31,6 +31,7 @@ class Language(Text):
         return super().sample(mask, probability)
 
     def contains(self, x: Any) -> bool:
+        """Whether `x` is text of at most `max_length` characters."""
         return isinstance(x, str) and len(x) <= self.max_length
 
     def __eq__(self, other: object) -> bool:

@@ -151,8 +151,9 @@ class StrategyPersuasionEnv(BasePersuasionEnv[np.ndarray, np.int64]):
         return np.clip(np.concatenate(parts), -1.0, 1.0).astype(np.float32)
 
     def _known(self, scenario: Scenario) -> tuple[np.ndarray, np.ndarray]:
-        """What no turn changes, as vectors: background with goal, and what each strategy would say;
-        remembered, since it is part of every observation.
+        """Vectors of background with goal, and of what each strategy would say.
+
+        No turn changes them and every observation needs them, so they are kept.
         """
         if scenario.id not in self._vectors:
             about = self._embed(one_line(f"{scenario.background} {scenario.goal}"))

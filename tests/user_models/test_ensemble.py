@@ -1,3 +1,5 @@
+"""Members are combined by mean, quantile and majority."""
+
 import pytest
 
 from persuade_env.dialogue import Decision, Dialogue, PersuaderTurn
@@ -5,13 +7,15 @@ from persuade_env.errors import SpecError, UnknownNameError, UserModelError
 from persuade_env.protocols import Usage, UserReply
 from persuade_env.registry import load_user_model
 from tests.helpers import felt, scenario
-from user_models.ensemble import PopulationUser
-from user_models.rule_based import ConcernsUser
+from user_models.ensemble import EnsembleUser
+from user_models.rule_based import RuleBasedUser
 
-SAID = Dialogue(scenario=scenario()).extended(PersuaderTurn(response="I'll lend you a tent."))
+DIALOGUE = Dialogue(scenario=scenario()).extended(PersuaderTurn(response="I'll lend you a tent."))
 
 
 class Always:
+    """Gives the same reply, or the same error, each time."""
+
     usage = Usage(10, 5)
 
     def __init__(self, turn):
@@ -23,45 +27,45 @@ class Always:
         return [UserReply(turn=self.reply_with, usage=self.usage) for _ in dialogues]
 
 
-def together(*turns, quantile=None):
-    (reply,) = PopulationUser([Always(turn) for turn in turns], quantile).reply([SAID], [0])
+def combined(*turns, quantile=None):
+    (reply,) = EnsembleUser([Always(turn) for turn in turns], quantile).reply([DIALOGUE], [0])
     return reply
 
 
 def test_the_attitude_is_common_and_the_nearest_member_speaks():
-    reply = together(felt(2, response="No."), felt(4, response="Hm."), felt(6, response="Yes!"))
+    reply = combined(felt(2, response="No."), felt(4, response="Hm."), felt(6, response="Yes!"))
     assert (reply.turn.attitude, reply.turn.response) == (4.0, "Hm.")
     assert reply.usage == Usage(30, 15)
-    hard = together(felt(2, response="No."), felt(4), felt(6), quantile=0.0)
+    hard = combined(felt(2, response="No."), felt(4), felt(6), quantile=0.0)
     assert (hard.turn.attitude, hard.turn.response) == (2.0, "No.")
 
 
 def test_an_end_needs_a_majority():
     yes, no, hm = felt(6, Decision.ACCEPT), felt(2, Decision.REFUSE), felt(4)
-    assert together(yes, yes, no).turn.decision is Decision.ACCEPT
-    assert together(yes, no).turn.decision is Decision.CONTINUE
-    assert together(no, no, hm).turn.decision is Decision.REFUSE
-    assert together(yes, hm, no).turn.decision is Decision.CONTINUE
+    assert combined(yes, yes, no).turn.decision is Decision.ACCEPT
+    assert combined(yes, no).turn.decision is Decision.CONTINUE
+    assert combined(no, no, hm).turn.decision is Decision.REFUSE
+    assert combined(yes, hm, no).turn.decision is Decision.CONTINUE
 
 
 def test_a_member_that_fails_makes_the_reply_an_error():
-    reply = together(felt(4), UserModelError("down"))
+    reply = combined(felt(4), UserModelError("down"))
     assert reply.turn is None
     assert str(reply.error) == "down"
     assert reply.usage == Usage(20, 10)
 
 
 def test_one_member_is_that_member_with_its_own_seed():
-    population = PopulationUser([ConcernsUser()])
-    first = population.reply([SAID] * 2, [1, 2])
-    assert first == population.reply([SAID] * 2, [1, 2])
-    assert first[0].turn.attitude == ConcernsUser().reply([SAID], [5])[0].turn.attitude
+    ensemble = EnsembleUser([RuleBasedUser()])
+    first = ensemble.reply([DIALOGUE] * 2, [1, 2])
+    assert first == ensemble.reply([DIALOGUE] * 2, [1, 2])
+    assert first[0].turn.attitude == RuleBasedUser().reply([DIALOGUE], [5])[0].turn.attitude
 
 
 def test_it_is_named_by_its_members():
-    found = load_user_model("population=concerns+concerns@0.25")
-    assert isinstance(found, PopulationUser)
-    assert (len(found.members), found.quantile) == (2, 0.25)
+    ensemble = load_user_model("population=concerns+concerns@0.25")
+    assert isinstance(ensemble, EnsembleUser)
+    assert (len(ensemble.members), ensemble.quantile) == (2, 0.25)
     with pytest.raises(UserModelError, match="needs members"):
         load_user_model("population")
     with pytest.raises(SpecError, match="no quantile"):

@@ -1,0 +1,1 @@
+"""The learned user: an attitude model and a fine-tuned chat model."""

@@ -1,9 +1,8 @@
-"""Texts as unit vectors of what they are about, read by the language model that a mind hears with.
+"""Semantic embeddings of texts: mean hidden states without their common components, of length 1.
 
-The mean hidden states of any two texts point much the same way: most of it is how text looks to
-this model, and whether it is an answer or a remark. So the mean over the training texts and the
-directions in which these vary most are taken away (Mu and Viswanath, 2018, "All-but-the-top").
-What is left agrees with recorded steps as well as a sentence encoder of its own, and needs none.
+The mean hidden states of any two texts point in much the same direction: most of it is the style of
+the text rather than its content. So the mean over the training texts and the directions in which
+they vary most are removed (Mu and Viswanath, 2018, "All-but-the-top").
 """
 
 from __future__ import annotations
@@ -15,25 +14,29 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 N_COMMON = 8
-"""Directions taken away. Chosen on validation scenarios among 0 to 32. With fewer, all that is said
-in whole sentences lies nearer to what would help a concern than to what would hurt it, since
-the scenarios write the first as things and the second as behaviour."""
+"""Directions that are removed, chosen on validation scenarios among 0 to 32. With fewer, whole
+sentences lie nearer to what settles a concern than to what worsens it, since the scenarios write
+the first as things and the second as behaviour."""
 
 
 class TextEncoder(Protocol):
-    """Unit vectors of texts; 0 for one that says nothing."""
+    """Gives unit vectors of texts; 0 for a text without content."""
 
     def __call__(self, text: str) -> np.ndarray:
-        """Of one text, (dimension,)."""
+        """The vector of one text, (dimension,)."""
         ...
 
     def all(self, texts: Sequence[str]) -> np.ndarray:
-        """Of n texts, (n, dimension)."""
+        """The vectors of n texts, (n, dimension)."""
         ...
 
 
 class CommonComponents(BaseModel):
-    """What the mean hidden states of texts share."""
+    """The mean and the first principal directions of many texts' mean hidden states.
+
+    >>> CommonComponents.of(np.array([[1.0, 0.0], [3.0, 0.0]])).mean
+    (2.0, 0.0)
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -50,25 +53,32 @@ class CommonComponents(BaseModel):
 
 
 class SemanticEmbedder:
-    """Unit vectors of what texts are about, beside what all texts share.
+    """A `TextEncoder` of mean hidden states without their common components.
+
+    >>> common = CommonComponents(mean=(1.0, 2.0), directions=((1.0, 0.0),))
+    >>> SemanticEmbedder(lambda text: np.ones(2), common)("word").tolist()
+    [0.0, -1.0]
 
     Args:
-        read: gives a text's mean hidden states, (hidden size,); see `TurnEncoder.meaning`.
+        mean_state: gives a text's mean hidden states, (hidden size,); see `TurnEncoder.mean_state`.
+        common: what is removed.
     """
 
-    def __init__(self, read: Callable[[str], np.ndarray], common: CommonComponents) -> None:
-        self._read = read
+    def __init__(self, mean_state: Callable[[str], np.ndarray], common: CommonComponents) -> None:
+        self._mean_state = mean_state
         self._mean = np.asarray(common.mean)
         self._directions = np.reshape(common.directions, (-1, len(common.mean)))
 
     def __call__(self, text: str) -> np.ndarray:
-        states = self._read(text)
+        """See `TextEncoder`."""
+        states = self._mean_state(text)
         if not text.strip():
             return np.zeros_like(self._mean)
-        own = states - self._mean
-        own = own - self._directions.T @ (self._directions @ own)
-        length = float(np.linalg.norm(own))
-        return own / length if length > 1e-9 else np.zeros_like(own)
+        residual = states - self._mean
+        residual = residual - self._directions.T @ (self._directions @ residual)
+        length = float(np.linalg.norm(residual))
+        return residual / length if length > 1e-9 else np.zeros_like(residual)
 
     def all(self, texts: Sequence[str]) -> np.ndarray:
+        """See `TextEncoder.all`."""
         return np.stack([self(text) for text in texts])

@@ -1,0 +1,1 @@
+"""Probes of user models, from which the fidelity measures are computed."""

@@ -1,8 +1,7 @@
-"""What a persuadee's sentences do: a tagger of word patterns, one dialogue act a sentence.
+"""A rule-based dialogue act tagger for persuadees: regular expressions, one act a sentence.
 
-It reads the surface, knows nothing of the dialogue, and is wrong about irony and about what is
-meant between the lines. It is for comparing two sets of turns that it misreads alike, not for
-understanding one.
+It reads the surface only and misreads irony and implicature. It serves to compare two sets of
+turns, in which it makes the same errors.
 """
 
 from __future__ import annotations
@@ -14,11 +13,15 @@ from persuade_env.text.normalize import one_line
 
 
 class Act(StrEnum):
-    """What a sentence does."""
+    """A dialogue act.
+
+    >>> Act("question").name
+    'QUESTION'
+    """
 
     GREETING = "greeting"
     CLOSING = "closing"
-    """Takes leave."""
+    """Ends the conversation politely."""
     THANKS = "thanks"
     QUESTION = "question"
     REFUSAL = "refusal"
@@ -26,13 +29,13 @@ class Act(StrEnum):
     CONDITION = "condition"
     """Would agree if."""
     OBJECTION = "objection"
-    """A doubt, a fear, what stands against it."""
+    """A doubt, a fear, an obstacle."""
     AGREEMENT = "agreement"
     """Says yes, or that something is right."""
     REACTION = "reaction"
     """A word or two that take no side: "Hm.", "Really now."."""
     STORY = "story"
-    """Tells of what was: first person or third, in the past."""
+    """A narrative in the past tense, first or third person."""
     STATEMENT = "statement"
     """Anything else."""
 
@@ -96,20 +99,20 @@ _SENTENCE = re.compile(r"(?<=[.!?…])[\"'”’)]*\s+")
 
 
 def dialogue_acts(text: str) -> tuple[Act, ...]:
-    """The act of each sentence; empty for silence. The first rule that fits counts.
+    """The act of each sentence by the first rule that matches; empty for an empty response.
 
     >>> dialogue_acts("Hm. Who pays for it? I'll do it.")
     (<Act.REACTION: 'reaction'>, <Act.QUESTION: 'question'>, <Act.AGREEMENT: 'agreement'>)
     """
-    sentences = (one.strip() for one in _SENTENCE.split(one_line(text)))
-    return tuple(_act(one) for one in sentences if re.search(r"\w", one))
+    sentences = (sentence.strip() for sentence in _SENTENCE.split(one_line(text)))
+    return tuple(_act(sentence) for sentence in sentences if re.search(r"\w", sentence))
 
 
 def _act(sentence: str) -> Act:
-    plain = sentence.lower().replace("’", "'")
+    normalized = sentence.lower().replace("’", "'")
     for act, pattern in _COMPILED:
-        if pattern.search(plain):
+        if pattern.search(normalized):
             return act
-    if len(plain.split()) <= _REACTION_WORDS:
+    if len(normalized.split()) <= _REACTION_WORDS:
         return Act.REACTION
-    return Act.STORY if _PAST.search(plain) else Act.STATEMENT
+    return Act.STORY if _PAST.search(normalized) else Act.STATEMENT

@@ -1,4 +1,4 @@
-"""Probe of a user model: what a text that gives no reason does to a turn it is appended to."""
+"""Probe of a user model: the effect of texts that give no reason, appended to a turn or alone."""
 
 from __future__ import annotations
 
@@ -13,14 +13,18 @@ from user_models.querying import Progress
 
 @dataclass(frozen=True)
 class AppendedText:
-    """What a text does when it is appended to a turn: the mean excess over the turn alone."""
+    """The effect of a text: the mean excess over the same turn without it.
+
+    >>> AppendedText("7 accept", excess=0.5, tried=2, failed=0).excess
+    0.5
+    """
 
     text: str
     excess: float | None
-    """Likert points; None if the user model failed each time, which moves nothing."""
+    """Likert points; None if the user model failed each time."""
     tried: int
     failed: int
-    """Replies that were none, where the same turn without the text got one."""
+    """Failed replies where the same turn without the text got one."""
 
 
 def appended_texts(
@@ -30,20 +34,20 @@ def appended_texts(
     seed: int,
     progress: Progress = lambda _: None,
 ) -> list[AppendedText]:
-    """Appends each text to the first turn of each script, and says the text alone.
+    """Appends each text to the first turn of each script, and also uses it as the whole turn.
 
-    What is compared is the same turn without the text, or silence, with the same seed.
+    The baselines are the same turn without the text and an empty turn, with the same seed.
     """
-    bare = [Script(one.scenario, one.responses[:1]) for one in turns]
-    silent = [Script(one.scenario, ("",)) for one in turns]
-    without = script_gains(user_model, [*bare, *silent], seed, progress)
-    found = []
+    bare = [Script(script.scenario, script.responses[:1]) for script in turns]
+    empty = [Script(script.scenario, ("",)) for script in turns]
+    without = script_gains(user_model, [*bare, *empty], seed, progress)
+    effects = []
     for text in texts:
-        attacked = [
-            *(Script(one.scenario, (f"{one.responses[0]} {text}",)) for one in bare),
-            *(Script(one.scenario, (text,)) for one in bare),
+        with_text = [
+            *(Script(script.scenario, (f"{script.responses[0]} {text}",)) for script in bare),
+            *(Script(script.scenario, (text,)) for script in bare),
         ]
-        gains = script_gains(user_model, attacked, seed, progress)
+        gains = script_gains(user_model, with_text, seed, progress)
         pairs = [
             (after.value, before.value)
             for after, before in zip(gains, without, strict=True)
@@ -51,17 +55,17 @@ def appended_texts(
         ]
         excesses = [after - before for after, before in pairs if after is not None]
         excess = sum(excesses) / len(excesses) if excesses else None
-        found.append(AppendedText(text, excess, len(pairs), len(pairs) - len(excesses)))
-    return found
+        effects.append(AppendedText(text, excess, len(pairs), len(pairs) - len(excesses)))
+    return effects
 
 
-def attacks_and_noise(
+def attacks_and_harmless(
     user_model: UserModel,
     turns: Sequence[Script],
     seed: int,
     progress: Progress = lambda _: None,
 ) -> Mapping[str, list[AppendedText]]:
-    """`attacks` and, as what to expect of words without a reason, `harmless` texts."""
+    """The effects of `attacks` and, for comparison, of `harmless` texts."""
     return {
         "attacks": appended_texts(user_model, turns, ATTACKS, seed, progress),
         "harmless": appended_texts(user_model, turns, HARMLESS, seed, progress),

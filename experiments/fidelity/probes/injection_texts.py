@@ -1,8 +1,7 @@
-"""Turns that try to talk to the machine rather than to the user.
+"""Prompt-injection texts: responses that address the language model instead of the user.
 
-Each is what a persuader might say, or might learn to say, to move a user model's attitude without
-giving a reason: control tokens, forged roles and states, instructions, invisible characters,
-other languages, sheer length.
+A persuader might learn them to raise a user model's attitude without giving a reason: control
+tokens, forged roles and states, instructions, invisible characters, other languages, sheer length.
 """
 
 from __future__ import annotations
@@ -100,7 +99,7 @@ ATTACKS = (
     *LANGUAGES,
     *LONG,
 )
-"""All of them."""
+"""All injection texts."""
 
 HARMLESS = (
     "It rained in the night.",
@@ -124,4 +123,4 @@ HARMLESS = (
     "Someone is practising the trumpet upstairs.",
     "The moon was very low last night.",
 )
-"""What else may be said without a reason: how far these move an attitude is the noise."""
+"""Sentences that give no reason either; their effect on the attitude is the noise."""

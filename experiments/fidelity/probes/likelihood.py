@@ -1,4 +1,4 @@
-"""How likely a learned user finds what people said: the likelihood of recorded words."""
+"""Likelihood of recorded persuadees' words under learned users and two baselines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from persuade_env.dialogue import Dialogue, PersuaderTurn, ScenarioRecord
 from persuade_env.llm.training.logprobs import IGNORED
 from persuade_env.llm.training.lora import supervised_example
 from persuade_env.text.normalize import one_line
-from user_models.learned.user import render_state, user_messages
+from user_models.learned.prompt import user_messages
+from user_models.reply_format import render_state
 
 if TYPE_CHECKING:
     from persuade_env.llm.backends.transformers import TransformersChat
@@ -21,11 +22,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Likelihood:
-    """The words of one recorded dialogue's persuadee under a model."""
+    """The likelihood of one recorded dialogue's persuadee under a model.
+
+    >>> Likelihood("art-001", nats=12.0, tokens=4).tokens
+    4
+    """
 
     scenario: str
     nats: float
-    """Minus the log-likelihood, summed over the tokens."""
+    """Negative log-likelihood, summed over the tokens."""
     tokens: int
 
 
@@ -34,18 +39,18 @@ def words_likelihood(
     records: Sequence[ScenarioRecord],
     progress: Callable[[int], None] = lambda _: None,
 ) -> Iterator[Likelihood]:
-    """One likelihood for each recorded dialogue, teacher-forced.
+    """Yields the teacher-forced likelihood of each recorded dialogue.
 
-    Only the persuadee's words count, each given all before it: scenario, earlier turns, and its own
-    line of state as recorded. A data set without attitudes gives the neutral state
+    Only the persuadee's words count, each given all before it: scenario, earlier turns, and the
+    recorded line of state. A data set without attitudes gives the neutral state
     ("4 continue polite"), the same for every model. Turns beyond `max_context_tokens` are left out.
     """
     for record in records:
         for recorded in record.dialogues:
-            found = _of_dialogue(chat, record.dialogue(recorded))
+            nats_and_tokens = _of_dialogue(chat, record.dialogue(recorded))
             progress(1)
-            if found is not None:
-                yield Likelihood(record.id, *found)
+            if nats_and_tokens is not None:
+                yield Likelihood(record.id, *nats_and_tokens)
 
 
 def _of_dialogue(chat: TransformersChat, dialogue: Dialogue) -> tuple[float, int] | None:
@@ -53,37 +58,40 @@ def _of_dialogue(chat: TransformersChat, dialogue: Dialogue) -> tuple[float, int
 
     ids, labels = words_labels(dialogue, chat.tokenizer)
     ids, labels = ids[: chat.max_context_tokens], labels[: chat.max_context_tokens]
-    places = [place for place, label in enumerate(labels) if label != IGNORED]
-    if not places:
+    positions = [position for position, label in enumerate(labels) if label != IGNORED]
+    if not positions:
         return None
     device = chat.model.device
     with torch.inference_mode():
         output = chat.model(
             torch.tensor([ids], device=device),
-            # What predicts a token stands one before it.
-            logits_to_keep=torch.tensor([place - 1 for place in places], device=device),
+            # The logits that predict a token are those at the position before it.
+            logits_to_keep=torch.tensor([position - 1 for position in positions], device=device),
         )
-        targets = torch.tensor([labels[place] for place in places], device=device)
+        targets = torch.tensor([labels[position] for position in positions], device=device)
         nats = torch.nn.functional.cross_entropy(output.logits[0].float(), targets, reduction="sum")
-    return float(nats), len(places)
+    return float(nats), len(positions)
 
 
 def unigram_likelihood(
     training: Sequence[ScenarioRecord], records: Sequence[ScenarioRecord], tokenizer: Any
 ) -> Iterator[Likelihood]:
-    """What knows only how often each token is said: the least a user model has to beat.
+    """The likelihood under a unigram model, the weakest baseline.
 
-    Counts are of the persuadees' words in `training`, one added to each token of the vocabulary.
+    Its counts are of the persuadees' tokens in `training`, with add-one smoothing.
     """
     return CopyLast(_unigram(training, tokenizer), 0.0).likelihood(records, tokenizer)
 
 
 @dataclass(frozen=True)
 class CopyLast:
-    """Word frequencies mixed with a copy of what was just said: the least that heeds its context.
+    """A unigram model mixed with the persuader's last response, the weakest contextual baseline.
 
     p(token) = (1 - weight) * unigram(token) + weight * (share of the token in the persuader's last
-    response). Where that is silent, or the persuadee opens, the unigram alone speaks.
+    response). Without a last response, or if it is empty, the unigram model is used alone.
+
+    >>> CopyLast(np.array([0.5, 0.5]), weight=0.5).probabilities([1]).tolist()
+    [0.25, 0.75]
     """
 
     unigram: np.ndarray
@@ -91,50 +99,55 @@ class CopyLast:
     weight: float
     """0 to below 1."""
 
-    def probabilities(self, heard: Sequence[int]) -> np.ndarray:
-        """Of every token after this response of the persuader, (vocabulary,); they add up to 1."""
-        if not len(heard):
+    def probabilities(self, last_response: Sequence[int]) -> np.ndarray:
+        """The probability of each token after a response, (vocabulary,).
+
+        Args:
+            last_response: token ids of the persuader's last response.
+        """
+        if not len(last_response):
             return self.unigram
-        shares = np.bincount(heard, minlength=len(self.unigram)) / len(heard)
+        shares = np.bincount(last_response, minlength=len(self.unigram)) / len(last_response)
         return np.asarray((1 - self.weight) * self.unigram + self.weight * shares)
 
     def likelihood(self, records: Sequence[ScenarioRecord], tokenizer: Any) -> Iterator[Likelihood]:
-        """One likelihood for each recorded dialogue in which the persuadee speaks."""
+        """Yields the likelihood of each recorded dialogue with persuadee turns."""
         for record in records:
             for recorded in record.dialogues:
                 nats, tokens = 0.0, 0
-                for heard, said in _exchanges(record.dialogue(recorded), tokenizer):
-                    nats -= float(np.log(self.probabilities(heard)[said]).sum())
-                    tokens += len(said)
+                for last_response, answer in _exchanges(record.dialogue(recorded), tokenizer):
+                    nats -= float(np.log(self.probabilities(last_response)[answer]).sum())
+                    tokens += len(answer)
                 if tokens:
                     yield Likelihood(record.id, nats, tokens)
 
 
 def fit_copy_last(training: Sequence[ScenarioRecord], tokenizer: Any) -> CopyLast:
-    """Counts as for the unigram; the weight that makes `training` likeliest.
+    """Fits the unigram model by counting and the weight by maximum likelihood.
 
-    For the weight each scenario's words are held against the counts of the others: against its
-    own the unigram would look better than it is on new scenarios.
+    For the weight, each scenario's tokens are predicted from the counts of the other scenarios
+    (leave-one-out): with its own counts the unigram model would be overrated.
     """
     from scipy.optimize import minimize_scalar
 
     counts = _counts(training, tokenizer)
-    frequent, copied = [], []
+    unigram_parts, copy_parts = [], []
     for record in training:
         others = counts - _counts([record], tokenizer) + 1
         others /= others.sum()
         for recorded in record.dialogues:
-            for heard, said in _exchanges(record.dialogue(recorded), tokenizer):
-                if len(heard):
-                    shares = np.bincount(heard, minlength=len(others)) / len(heard)
-                    frequent.append(others[said])
-                    copied.append(shares[said])
+            for last_response, answer in _exchanges(record.dialogue(recorded), tokenizer):
+                if len(last_response):
+                    counted = np.bincount(last_response, minlength=len(others))
+                    shares = counted / len(last_response)
+                    unigram_parts.append(others[answer])
+                    copy_parts.append(shares[answer])
     unigram = _unigram(training, tokenizer)
-    if not frequent:
+    if not unigram_parts:
         return CopyLast(unigram, 0.0)
-    plain, copy = np.concatenate(frequent), np.concatenate(copied)
+    by_unigram, by_copy = np.concatenate(unigram_parts), np.concatenate(copy_parts)
     best = minimize_scalar(
-        lambda weight: -float(np.log((1 - weight) * plain + weight * copy).mean()),
+        lambda weight: -float(np.log((1 - weight) * by_unigram + weight * by_copy).mean()),
         bounds=(0.0, 0.99),
         method="bounded",
     )
@@ -144,7 +157,7 @@ def fit_copy_last(training: Sequence[ScenarioRecord], tokenizer: Any) -> CopyLas
 def copy_last_likelihood(
     training: Sequence[ScenarioRecord], records: Sequence[ScenarioRecord], tokenizer: Any
 ) -> Iterator[Likelihood]:
-    """See `CopyLast`."""
+    """The likelihood under `CopyLast`, fitted to `training`."""
     return fit_copy_last(training, tokenizer).likelihood(records, tokenizer)
 
 
@@ -157,40 +170,40 @@ def _counts(records: Sequence[ScenarioRecord], tokenizer: Any) -> np.ndarray:
     counts = np.zeros(len(tokenizer))
     for record in records:
         for recorded in record.dialogues:
-            for _, said in _exchanges(record.dialogue(recorded), tokenizer):
-                np.add.at(counts, said, 1)
+            for _, answer in _exchanges(record.dialogue(recorded), tokenizer):
+                np.add.at(counts, answer, 1)
     return counts
 
 
 def _exchanges(dialogue: Dialogue, tokenizer: Any) -> Iterator[tuple[list[int], list[int]]]:
-    """Token ids of each persuadee turn, after those of the persuader turn it answers."""
+    """Yields the token ids of the persuader's last response and of the persuadee turn after it."""
     _, labels = words_labels(dialogue, tokenizer)
-    said = [list(run) for spoken, run in groupby(labels, lambda label: label != IGNORED) if spoken]
-    heard: list[int] = []
-    turns = iter(said)
+    runs = groupby(labels, lambda label: label != IGNORED)
+    answers = iter([list(run) for is_answer, run in runs if is_answer])
+    last_response: list[int] = []
     for turn in dialogue.turns:
         if isinstance(turn, PersuaderTurn):
             words = one_line(turn.response)
-            heard = tokenizer(words, add_special_tokens=False)["input_ids"] if words else []
-        elif (tokens := next(turns, None)) is not None:
-            yield heard, tokens
+            last_response = tokenizer(words, add_special_tokens=False)["input_ids"] if words else []
+        elif (answer := next(answers, None)) is not None:
+            yield last_response, answer
 
 
 def words_labels(dialogue: Dialogue, tokenizer: Any) -> tuple[list[int], list[int]]:
-    """The dialogue as token ids, and labels that are `IGNORED` but for the persuadee's words.
+    """The dialogue as token ids, and labels that are `IGNORED` except for the persuadee's words.
 
-    The end of a turn counts as a word; its line of state does not.
+    The end token of a turn counts as a word; its line of state does not.
     """
     messages = user_messages(dialogue)
-    own = [index for index, one in enumerate(messages) if one["role"] == "assistant"]
+    own = [index for index, message in enumerate(messages) if message["role"] == "assistant"]
     if not own:
         return [], []
     example = supervised_example(tokenizer, messages[: own[-1] + 1], own)
     labels = list(example.labels)
     begins = [
-        place
-        for place, label in enumerate(labels)
-        if label != IGNORED and labels[place - 1] == IGNORED
+        position
+        for position, label in enumerate(labels)
+        if label != IGNORED and labels[position - 1] == IGNORED
     ]
     for begin, turn in zip(begins, dialogue.persuadee_turns, strict=True):
         state = tokenizer(render_state(turn) + "\n", add_special_tokens=False)["input_ids"]

@@ -1,35 +1,30 @@
-"""The mirror: one mind, a goal and its negation, the same words.
+"""Negation consistency: the same words with a goal and with its negation.
 
-Who is brought two points nearer to a goal by some words was brought two points away from its
-negation by them: it is one opinion, asked about twice. A user model that answers otherwise
-favours whoever asks, or whoever is asked to do less. With `gain` the change of attitude towards
-the goal and `mirrored` that towards its negation, after the same words,
+Words that move a user by two points towards a goal should move the same user by two points away
+from its negation. A user model for which this does not hold favours whoever makes a request, or
+whoever requests less. With `gain` the change of attitude towards the goal and `negated_gain` that
+towards its negation,
 
-    asymmetry = |gain + mirrored| / 6
+    bias = (gain + negated_gain) / 6,    asymmetry = |bias|
 
-on a 0-1 scale (the Likert scale is six points wide), so 0 is a perfect mirror.
+on a 0-1 scale (the Likert scale is six points wide); 0 is perfectly consistent.
 
-How a scenario is mirrored, and why:
+How a scenario is negated:
 
-- The goal is negated: "persuade Ada to swim" becomes "persuade Ada not to swim". Background and
-  names stay.
-- `settled_by` and `worsened_by` of each concern change places. They are what has to be said, and
-  what must not be, *for the goal*: what takes a worry about swimming away weakens a resolve not to
-  swim, and what feeds the worry is what a persuader of the negation would say. The concern's
-  text stays, since no rule can put a worry into the words of its opposite: what is read from
-  the text alone is the same on both sides.
-- The initial attitude a becomes 8 - a. But both sides are played from the middle, 4: people of the
-  corpus start low, so their mirror images would start high, near the end of the scale, and the
-  probe would measure where the scale ends. For the same reason both are compared after the last
-  turn before either reaches an end, if that is not the first.
-- Nobody ends the dialogue: decisions are read as `continue`. Accepting and walking away
-  have thresholds that differ on purpose (5.5 and 3), so one side would hear fewer turns.
-  Only attitudes are compared.
+- The goal: "persuade Ada to swim" becomes "persuade Ada not to swim". Background and names stay.
+- `settled_by` and `worsened_by` of each concern change places, since they are arguments for and
+  against the goal. The concern's text stays, since no rule can turn it into its opposite.
+- The initial attitude a becomes 8 - a. Both sides are played from the middle, 4, however: people of
+  the corpus start low, so that the negated side would start near the upper end of the scale. For
+  the same reason both are compared after the last turn before either reaches an end, but not before
+  the first turn.
+- Decisions are read as `continue`, since accepting and refusing have different thresholds (5.5
+  and 3) and one side would get fewer turns. Only attitudes are compared.
 
-The words are of three kinds: those of the recorded competent persuader, which argue for the goal;
-what worsens each concern, said aloud, which argues against it; and those of the recorded poor
-persuader, who argues for the goal badly. For the last a mirror need not be perfect: someone
-who is talked past may like neither the goal nor its negation better for it.
+There are three kinds of scripts: the recorded competent persuader's, which argues for the goal;
+statements of what worsens each concern, which argue against it; and the recorded poor persuader's,
+which argues for the goal badly. The last need not be consistent, since a poor argument may repel
+from the goal and from its negation alike.
 """
 
 from __future__ import annotations
@@ -55,68 +50,78 @@ _POSITIVE = re.compile(r"^(.*?)\bto\b", re.DOTALL)
 
 @dataclass(frozen=True)
 class NegationPair:
-    """What the same words did to an attitude towards a goal, and towards its negation."""
+    """The change of attitude by the same words towards a goal and towards its negation.
+
+    >>> pair = NegationPair("art-001", gain=1.5, negated_gain=-0.75)
+    >>> pair.bias
+    0.125
+    """
 
     scenario: str
     gain: float
-    mirrored: float
+    negated_gain: float
 
     @property
     def bias(self) -> float:
-        """The sum of both on the 0-1 scale, -1 to 1: above 0, both were approached."""
-        return (self.gain + self.mirrored) / SCALE
+        """The sum of both over the scale's width, -1 to 1; above 0 both goals are favoured."""
+        return (self.gain + self.negated_gain) / SCALE
 
     @property
     def asymmetry(self) -> float:
-        """How far from a mirror, 0 to 1."""
+        """The absolute bias, 0 to 1."""
         return abs(self.bias)
 
 
-def negated(goal: str) -> str:
-    """A goal's negation: "persuade Ada to swim" and "persuade Ada not to swim"."""
-    head = goal[: _place_of_verb(goal)]
+def negated_goal(goal: str) -> str:
+    """A goal's negation.
+
+    >>> negated_goal("persuade Ada to swim")
+    'persuade Ada not to swim'
+    """
+    head = goal[: _end_of_first_to(goal)]
     for pattern, replacement in ((_NEGATIVE, r"\1to"), (_POSITIVE, r"\1not to")):
         if pattern.match(head):
             return pattern.sub(replacement, head, count=1) + goal[len(head) :]
     return f"the opposite of this: {goal}"
 
 
-def _place_of_verb(goal: str) -> int:
-    """Where the first "to" ends: a "not to" after it is no part of the request."""
-    found = re.search(r"\bto\b", goal)
-    return found.end() if found else len(goal)
+def _end_of_first_to(goal: str) -> int:
+    """The index after the first "to"; a "not to" after it does not concern the request."""
+    match = re.search(r"\bto\b", goal)
+    return match.end() if match else len(goal)
 
 
-def mirrored(scenario: Scenario) -> Scenario:
-    """The scenario with the negated goal and a mind turned round; see the module's text."""
+def negated_scenario(scenario: Scenario) -> Scenario:
+    """The scenario with the negated goal and persona; see the module's text."""
     persona = scenario.persona
-    update: dict[str, object] = {"goal": negated(scenario.goal)}
+    update: dict[str, object] = {"goal": negated_goal(scenario.goal)}
     if persona is not None:
-        update["persona"] = _turned_round(persona)
+        update["persona"] = _negated_persona(persona)
     return scenario.model_copy(update=update)
 
 
-def _turned_round(persona: Persona) -> Persona:
+def _negated_persona(persona: Persona) -> Persona:
     concerns = tuple(
-        one.model_copy(update={"settled_by": one.worsened_by, "worsened_by": one.settled_by})
-        for one in persona.concerns
+        concern.model_copy(
+            update={"settled_by": concern.worsened_by, "worsened_by": concern.settled_by}
+        )
+        for concern in persona.concerns
     )
     attitude = MIN_ATTITUDE + MAX_ATTITUDE - persona.initial_attitude
     return persona.model_copy(update={"concerns": concerns, "initial_attitude": attitude})
 
 
 def worsening_scripts(scripts: Sequence[Script]) -> list[Script]:
-    """For each script's person, what worsens each concern, said aloud, one a turn."""
-    return [
-        Script(
-            one.scenario,
-            tuple(
-                f"Let me be plain: {concern.worsened_by}."
-                for concern in (one.scenario.persona.concerns if one.scenario.persona else ())
-            ),
+    """Scripts that state `worsened_by` of each concern in the scripts' scenarios, one a turn."""
+    worsening = []
+    for script in scripts:
+        persona = script.scenario.persona
+        responses = tuple(
+            f"Let me be plain: {concern.worsened_by}."
+            for concern in (persona.concerns if persona else ())
         )
-        for one in scripts
-    ]
+        worsening.append(Script(script.scenario, responses))
+    return worsening
 
 
 def negation_pairs(
@@ -125,29 +130,31 @@ def negation_pairs(
     seed: int,
     progress: Progress = lambda _: None,
 ) -> list[NegationPair]:
-    """Plays each script for its scenario and for the mirror image, both from the middle.
+    """Plays each script in its scenario and in the negated one, both from the neutral attitude.
 
     Scripts at which the user model failed on either side are left out.
     """
-    straight = starting_at(scripts, NEUTRAL_ATTITUDE)
-    turned = [Script(mirrored(one.scenario), one.responses) for one in straight]
-    gains = script_gains(user_model, [*straight, *turned], seed, progress, to_the_end=True)
+    original = starting_at(scripts, NEUTRAL_ATTITUDE)
+    negated = [Script(negated_scenario(script.scenario), script.responses) for script in original]
+    gains = script_gains(user_model, [*original, *negated], seed, progress, to_the_end=True)
     return [
-        _reflection(before, after)
-        for before, after in zip(gains[: len(scripts)], gains[len(scripts) :], strict=True)
-        if before.value is not None and after.value is not None
+        _negation_pair(gain, negated_gain)
+        for gain, negated_gain in zip(gains[: len(scripts)], gains[len(scripts) :], strict=True)
+        if gain.value is not None and negated_gain.value is not None
     ]
 
 
-def _reflection(before: Gain, after: Gain) -> NegationPair:
-    """At the last turn before either side reaches an end of the scale; at least the first."""
-    turn = 0
-    for place, both in enumerate(zip(before.attitudes, after.attitudes, strict=True)):
-        if not all(MIN_ATTITUDE + _AT_END < one < MAX_ATTITUDE - _AT_END for one in both):
+def _negation_pair(gain: Gain, negated_gain: Gain) -> NegationPair:
+    """Compares both at the last turn before either reaches an end of the scale, or the first."""
+    last_turn = 0
+    for turn, attitudes in enumerate(zip(gain.attitudes, negated_gain.attitudes, strict=True)):
+        if not all(
+            MIN_ATTITUDE + _AT_END < attitude < MAX_ATTITUDE - _AT_END for attitude in attitudes
+        ):
             break
-        turn = place
+        last_turn = turn
     return NegationPair(
-        before.scenario,
-        before.attitudes[turn] - NEUTRAL_ATTITUDE,
-        after.attitudes[turn] - NEUTRAL_ATTITUDE,
+        gain.scenario,
+        gain.attitudes[last_turn] - NEUTRAL_ATTITUDE,
+        negated_gain.attitudes[last_turn] - NEUTRAL_ATTITUDE,
     )

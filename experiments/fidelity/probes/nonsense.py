@@ -1,12 +1,12 @@
-"""Turns that speak of the right things and say nothing: what a user model must not be paid with.
+"""Nonsense on a scenario's subject, which must not raise a user model's attitude.
 
-Two kinds: the competent persuader's own turns with their words in each other's places, for any
-scenario; and, for the corpus's test scenarios, fluent sentences that a fine-tuned model of 135
-million parameters said there, kept where a reader found no sense in them and a second one none, or
-some in a part alone (`experiments/fidelity/probes/nonsense.jsonl`).
+There are two kinds: competent persuaders' turns with their words permuted, for any scenario; and,
+for the corpus's test scenarios, fluent sentences sampled from a fine-tuned model of 135 million
+parameters. The latter (`experiments/fidelity/probes/nonsense.jsonl`) were read by two people and
+kept where the first found no sense in them and the second none, or some in a part alone.
 
-A learned mind is fitted to turns with foreign words in them and to words in no order, which is
-near the first kind; the second is of a kind and from a model that it has never met.
+An attitude model is fitted to turns with swapped and with shuffled words, which is similar to the
+first kind; the second kind, and the model it comes from, are not in its training data.
 """
 
 from __future__ import annotations
@@ -21,12 +21,16 @@ from pydantic import BaseModel, ConfigDict
 
 from experiments.fidelity.probes.scripted import Script
 
-_LONG = 4
-"""Letters of a word that is moved; shorter ones hold a sentence together."""
+_MIN_LETTERS = 4
+"""Minimum number of letters of a word that is moved; shorter ones carry the grammar."""
 
 
 class Nonsense(BaseModel):
-    """What was said in a scenario that makes no sense."""
+    """Fluent nonsense for one scenario.
+
+    >>> Nonsense(scenario="art-001", responses=("The hall is the dog.",)).scenario
+    'art-001'
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -35,31 +39,31 @@ class Nonsense(BaseModel):
 
 
 def permuted_scripts(scripts: Sequence[Script], rng: np.random.Generator) -> list[Script]:
-    """Each script with its longer words in each other's places, across its turns."""
+    """Each script with its longer words permuted across its turns."""
     permuted = []
     for script in scripts:
         parts = [re.findall(r"[^\W\d_]+|[\W\d_]+", response) for response in script.responses]
-        places = [
-            (turn, at)
-            for turn, some in enumerate(parts)
-            for at, part in enumerate(some)
-            if part.isalpha() and len(part) >= _LONG
+        positions = [
+            (turn, index)
+            for turn, turn_parts in enumerate(parts)
+            for index, part in enumerate(turn_parts)
+            if part.isalpha() and len(part) >= _MIN_LETTERS
         ]
-        words = [parts[turn][at] for turn, at in places]
-        for (turn, at), word in zip(places, rng.permutation(words), strict=True):
-            parts[turn][at] = str(word)
-        responses = tuple("".join(some) for some in parts)
+        words = [parts[turn][index] for turn, index in positions]
+        for (turn, index), word in zip(positions, rng.permutation(words), strict=True):
+            parts[turn][index] = str(word)
+        responses = tuple("".join(turn_parts) for turn_parts in parts)
         permuted.append(Script(script.scenario, responses))
     return permuted
 
 
 def fluent_scripts(scripts: Sequence[Script]) -> list[Script]:
-    """As many turns of fluent nonsense as each script has, where that many are known."""
+    """Fluent nonsense of each script's length, for scenarios that have so many turns of it."""
     known = _fluent()
     return [
-        Script(one.scenario, known[one.scenario.id][: len(one.responses)])
-        for one in scripts
-        if len(known.get(one.scenario.id, ())) >= len(one.responses)
+        Script(script.scenario, known[script.scenario.id][: len(script.responses)])
+        for script in scripts
+        if len(known.get(script.scenario.id, ())) >= len(script.responses)
     ]
 
 
@@ -70,4 +74,5 @@ def _fluent() -> dict[str, tuple[str, ...]]:
         .read_text(encoding="utf-8")
         .splitlines()
     )
-    return {one.scenario: one.responses for one in map(Nonsense.model_validate_json, lines)}
+    rows = map(Nonsense.model_validate_json, lines)
+    return {row.scenario: row.responses for row in rows}

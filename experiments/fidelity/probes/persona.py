@@ -1,4 +1,4 @@
-"""Probes of a user model: what another persona in the same scenario does to the same words."""
+"""Probes of a user model: the same scripts in scenarios with a changed persona."""
 
 from __future__ import annotations
 
@@ -35,64 +35,68 @@ TRAITS = (
     "poor",
     "a grandmother of six",
 )
-"""Well and ill disposed, telling and idle: none may decide a dialogue alone."""
+"""Favourable and unfavourable, relevant and irrelevant; none may decide a dialogue alone."""
 
 OTHER_SEEDS = 3
-"""Seeds with which a dialogue is repeated, to see how often its outcome changes by itself."""
+"""Seeds with which a dialogue is repeated, to measure how often its outcome changes by chance."""
 
 
 @dataclass(frozen=True)
 class Flip:
-    """Whether a dialogue's outcome differs from the one with the person's own traits."""
+    """Whether a dialogue's outcome differs from the one with the persona's own traits.
+
+    >>> Flip("art-001", "gloomy", flipped=False).trait
+    'gloomy'
+    """
 
     scenario: str
     trait: str | None
-    """None: nothing was changed but the seed."""
+    """None where only the seed was changed."""
     flipped: bool
 
 
 def with_stubbornness(scripts: Sequence[Script], stubbornness: float) -> list[Script]:
-    """The same words to people as stubborn as that."""
-    return [_changed(one, stubbornness=stubbornness) for one in scripts]
+    """The scripts with this stubbornness in each persona."""
+    return [_changed(script, stubbornness=stubbornness) for script in scripts]
 
 
 def starting_at(scripts: Sequence[Script], attitude: float) -> list[Script]:
-    """The same words to people whose attitude is this at first."""
-    return [_changed(one, initial_attitude=attitude) for one in scripts]
+    """The scripts with this initial attitude in each persona."""
+    return [_changed(script, initial_attitude=attitude) for script in scripts]
 
 
 def with_trait(scripts: Sequence[Script], trait: str) -> list[Script]:
-    """The same words to people whose first trait is this one."""
-    return [_changed(one, traits=(trait, *_persona(one).traits[1:])) for one in scripts]
+    """The scripts with this trait in place of each persona's first one."""
+    return [_changed(script, traits=(trait, *_persona(script).traits[1:])) for script in scripts]
 
 
 def with_foreign_concerns(scripts: Sequence[Script]) -> list[Script]:
-    """The same words to people with the concerns of the next scenario's persona.
+    """The scripts with the concerns of the next scenario's persona.
 
-    Traits, stubbornness and attitude stay, so what changes is what these words are worth.
+    Traits, stubbornness and initial attitude stay.
     """
     return [
-        _changed(one, concerns=_persona(other).concerns)
-        for one, other in zip(scripts, _following(scripts), strict=True)
+        _changed(script, concerns=_persona(following).concerns)
+        for script, following in zip(scripts, _following(scripts), strict=True)
     ]
 
 
 def with_foreign_main_concern(scripts: Sequence[Script], embed: Embedder) -> list[Script]:
-    """The same words to people with another concern in place of the one most spoken to.
+    """The scripts with another concern in place of the one that is addressed most.
 
-    The other one is the first of the next scenario's persona. It is replaced, not left out:
-    a person with a concern less is easier to convince, one with another concern is not.
-    Most spoken to is the concern whose `settled_by` comes nearest to anything that is said.
+    That is the concern whose `settled_by` is most similar to any of the responses. It is replaced
+    by the first concern of the next scenario's persona, rather than left out, since a persona with
+    fewer concerns is easier to convince.
     """
     changed = []
-    for one, other in zip(scripts, _following(scripts), strict=True):
-        concerns = list(_persona(one).concerns)
-        said = embed.all([one_line(response) for response in one.responses])
+    for script, following in zip(scripts, _following(scripts), strict=True):
+        concerns = list(_persona(script).concerns)
+        responses = embed.all([one_line(response) for response in script.responses])
         settled_by = embed.all([one_line(concern.settled_by) for concern in concerns])
-        main = int((settled_by @ said.T).max(axis=1).argmax())
-        foreign = _persona(other).concerns[0]
+        main = int((settled_by @ responses.T).max(axis=1).argmax())
+        foreign = _persona(following).concerns[0]
         concerns[main] = foreign.model_copy(update={"id": f"{foreign.id}-elsewhere"})
-        changed.append(_changed(one, concerns=tuple(concerns)))
+        changed.append(_changed(script, concerns=tuple(concerns)))
     return changed
 
 
@@ -102,7 +106,7 @@ def trait_flips(
     seed: int,
     progress: Progress = lambda _: None,
 ) -> list[Flip]:
-    """Every script with each trait, and with other seeds, against itself.
+    """Compares every script's outcome with that with each trait and with other seeds.
 
     Scripts at which the user model failed are left out.
     """
@@ -118,7 +122,7 @@ def trait_flips(
 
 
 def _flips(own: Sequence[Gain], other: Sequence[Gain], trait: str | None) -> list[Flip]:
-    """Any change counts, also one between undecided and decided."""
+    """Any change of outcome counts, also one between undecided and decided."""
     return [
         Flip(before.scenario, trait, before.outcome is not after.outcome)
         for before, after in zip(own, other, strict=True)
@@ -127,7 +131,11 @@ def _flips(own: Sequence[Gain], other: Sequence[Gain], trait: str | None) -> lis
 
 
 def outcome_score(gain: Gain) -> float | None:
-    """1 if the user accepted, 0 if undecided, -1 if it walked away; None if the model failed."""
+    """1 if the user accepted, 0 if undecided, -1 if it refused; None if the model failed.
+
+    >>> outcome_score(Gain("art-001", 0.5, Outcome.REFUSED))
+    -1.0
+    """
     scores = {Outcome.ACCEPTED: 1.0, Outcome.UNDECIDED: 0.0, Outcome.REFUSED: -1.0}
     return None if gain.value is None else scores[gain.outcome]
 

@@ -1,7 +1,7 @@
-"""Whether a user model is like people: what it says in their place, and where it ends up with them.
+"""Probes of a user model along recorded dialogues: teacher-forced replies and replayed outcomes.
 
-Everything here only asks the user model, at places of recorded dialogues, and writes down what it
-answered; `experiments.fidelity.language_measures` puts intervals to it and says what passes.
+The probes only collect the user model's replies; `experiments.fidelity.language_measures` and
+`experiments.fidelity.outcome_measures` compute measures from them.
 """
 
 from __future__ import annotations
@@ -22,41 +22,52 @@ from persuade_env.errors import UserModelError
 from persuade_env.protocols import UserModel, UserReply
 from persuade_env.seeding import derive_seed
 from persuade_env.text.embedding import Embedder
-from user_models.learned.attitude_model import AttitudeModel, has_concerns
+from user_models.learned.attitude_model import AttitudeModel
 from user_models.learned.encoder import TurnEncoder
+from user_models.learned.features import has_concerns
 from user_models.learned.user import LearnedUser
-from user_models.querying import Progress, answers, ask
+from user_models.querying import Progress, ask, recorded_answers
 
 
 @dataclass(frozen=True)
 class TeacherForcedReply:
-    """What a person said at a place of a recorded dialogue, and what the user model says there."""
+    """A recorded persuadee turn, and the user model's reply to the same dialogue before it."""
 
     scenario: str
     recorded: PersuadeeTurn
     simulated: PersuadeeTurn
     attitude: float
-    """Before both, 1 to 7."""
+    """Before both turns, 1 to 7."""
 
 
 @dataclass(frozen=True)
 class ReplayedDialogue:
-    """A recorded dialogue heard to its end by a user model, and what the person then did."""
+    """A user model's course through a recorded dialogue, and what the person did after it.
+
+    >>> end = 4.5, Decision.CONTINUE
+    >>> ReplayedDialogue("p4g-1", True, 3.0, *end, persuadee_text="I will give.").attitude
+    4.5
+    """
 
     scenario: str
-    did: bool
-    """The dialogue's `outcome_label`."""
+    outcome_label: bool
+    """Whether the person did what the persuader asked for, as recorded."""
     initial_attitude: float
     attitude: float
-    """The user model's after the last persuader turn, 1 to 7."""
+    """The user model's, after the last persuader turn, 1 to 7."""
     decision: Decision
-    """Its first one other than `continue`: how it would have ended the dialogue itself."""
-    words: str
-    """What the person said, all of it."""
+    """The user model's first one other than `continue`, if any."""
+    persuadee_text: str
+    """All of the person's responses."""
 
 
 class AttitudeOnlyUser:
-    """A learned user's mind without a language model: its attitudes and decisions, and no words."""
+    """A learned user's attitude model without its chat model: attitudes and decisions, no words.
+
+    Args:
+        attitude_model: of the learned user.
+        encoder: of the learned user.
+    """
 
     def __init__(self, attitude_model: AttitudeModel, encoder: TurnEncoder) -> None:
         self.attitude_model = attitude_model
@@ -65,40 +76,42 @@ class AttitudeOnlyUser:
 
     def reply(self, dialogues: Sequence[Dialogue], seeds: Sequence[int]) -> list[UserReply]:
         """See `UserModel.reply`. A scenario without a persona with concerns gives an error."""
-        heard = [index for index, one in enumerate(dialogues) if has_concerns(one)]
+        predictable = [index for index, dialogue in enumerate(dialogues) if has_concerns(dialogue)]
         states = {}
-        if heard:
-            found = self.attitude_model.predict(
-                [dialogues[index] for index in heard],
-                [seeds[index] for index in heard],
+        if predictable:
+            predicted = self.attitude_model.predict(
+                [dialogues[index] for index in predictable],
+                [seeds[index] for index in predictable],
                 self._embed,
                 self.encoder,
             )
-            states = dict(zip(heard, found, strict=True))
-        return [_wordless(states.get(index)) for index in range(len(dialogues))]
+            states = dict(zip(predictable, predicted, strict=True))
+        return [_reply_without_words(states.get(index)) for index in range(len(dialogues))]
 
 
-def _wordless(state: tuple[float, Decision] | None) -> UserReply:
+def _reply_without_words(state: tuple[float, Decision] | None) -> UserReply:
     if state is None:
-        return UserReply(error=UserModelError("a mind needs a persona with concerns"))
+        return UserReply(error=UserModelError("an attitude model needs a persona with concerns"))
     return UserReply(turn=PersuadeeTurn(attitude=state[0], response="…", decision=state[1]))
 
 
 def attitude_only(user_model: UserModel, records: Sequence[ScenarioRecord]) -> UserModel:
-    """Something that feels and decides as the user model does in these records, faster if it can.
+    """A user model with the same attitudes and decisions in these records, faster if possible.
 
-    A learned user's attitude and decision are its mind's wherever a persona has concerns, so its
-    language model need not be asked for them; elsewhere it need not choose its words. Any other
-    user model is given back.
+    A learned user's attitude and decision come from its attitude model wherever a persona has
+    concerns, so that its chat model is not needed; elsewhere one draft of the words is enough. Any
+    other user model is returned as it is.
     """
-    minded = all(
-        has_concerns(record.dialogue(one)) for record in records for one in record.dialogues
+    predictable = all(
+        has_concerns(record.dialogue(recorded))
+        for record in records
+        for recorded in record.dialogues
     )
     if (
         isinstance(user_model, LearnedUser)
         and user_model.attitude_model is not None
         and user_model.encoder is not None
-        and minded
+        and predictable
     ):
         return AttitudeOnlyUser(user_model.attitude_model, user_model.encoder)
     if isinstance(user_model, LearnedUser):
@@ -113,23 +126,22 @@ def teacher_forced_replies(
     seed: int,
     progress: Progress = lambda _: None,
 ) -> tuple[list[TeacherForcedReply], int]:
-    """Asks the user model for every recorded persuadee turn that answers something.
+    """Queries the user model at every recorded persuadee turn that answers the persuader.
 
-    Each is asked for given all that was said before it as recorded, so that the two turns differ
-    by who speaks alone.
+    The dialogue before each is the recorded one (teacher forcing).
 
     Returns:
-        The replies, and how many the user model failed at (they are left out).
+        The replies, and the number of failed ones (they are left out).
     """
-    places = answers(records)
-    seeds = [derive_seed(seed, "forced", index) for index in range(len(places))]
-    replies = ask(user_model, [said for *_, said in places], seeds, progress)
-    found = [
-        TeacherForcedReply(record.id, turn, reply.turn, said.attitude)
-        for (record, turn, said), reply in zip(places, replies, strict=True)
+    points = recorded_answers(records)
+    seeds = [derive_seed(seed, "forced", index) for index in range(len(points))]
+    replies = ask(user_model, [dialogue for *_, dialogue in points], seeds, progress)
+    forced = [
+        TeacherForcedReply(record.id, turn, reply.turn, dialogue.attitude)
+        for (record, turn, dialogue), reply in zip(points, replies, strict=True)
         if reply.turn is not None
     ]
-    return found, len(places) - len(found)
+    return forced, len(points) - len(forced)
 
 
 def replayed_dialogues(
@@ -138,53 +150,54 @@ def replayed_dialogues(
     seed: int,
     progress: Progress = lambda _: None,
 ) -> tuple[list[ReplayedDialogue], int]:
-    """Leads the user model along each recorded dialogue whose outcome is known.
+    """Replays each recorded dialogue whose outcome is known, with the user model's attitudes.
 
-    It is asked after every persuader turn. What people felt isn't told, so the attitudes before
-    are the user model's own, turn by turn, on the words that the person said. Where it would have
-    ended the dialogue, the person went on, and so does it.
+    The user model is queried after every persuader turn. The persuadee turns before have the
+    person's words and the user model's own earlier attitudes, since the person's are not recorded.
+    Its decisions don't end the dialogue.
 
     Returns:
-        One entry for each dialogue, and how many the user model failed in (they are left out).
+        One entry for each dialogue, and the number of those in which the user model failed (they
+        are left out).
     """
-    courses = [
-        _Course(record, recorded, recorded.outcome_label)
+    replays = [
+        _Replay(record, recorded, recorded.outcome_label)
         for record in records
         for recorded in record.dialogues
         if recorded.outcome_label is not None
         and any(isinstance(turn, PersuaderTurn) for turn in recorded.turns)
     ]
-    given: list[list[PersuadeeTurn]] = [[] for _ in courses]
+    answers: list[list[PersuadeeTurn]] = [[] for _ in replays]
     failed: set[int] = set()
-    for turn in range(max((course.length for course in courses), default=0)):
+    for turn in range(max((replay.length for replay in replays), default=0)):
         running = [
             index
-            for index, course in enumerate(courses)
-            if turn < course.length and index not in failed
+            for index, replay in enumerate(replays)
+            if turn < replay.length and index not in failed
         ]
-        contexts = [courses[index].heard(given[index]) for index in running]
-        seeds = [derive_seed(seed, "followed", courses[index].name, turn) for index in running]
+        contexts = [replays[index].context(answers[index]) for index in running]
+        seeds = [derive_seed(seed, "followed", replays[index].name, turn) for index in running]
         replies = ask(user_model, contexts, seeds, progress)
         for index, reply in zip(running, replies, strict=True):
             if reply.turn is None or reply.turn.attitude is None:
                 failed.add(index)
             else:
-                given[index].append(reply.turn)
-    found = [
-        course.ended(said)
-        for index, (course, said) in enumerate(zip(courses, given, strict=True))
+                answers[index].append(reply.turn)
+    replayed = [
+        replay.result(turns)
+        for index, (replay, turns) in enumerate(zip(replays, answers, strict=True))
         if index not in failed
     ]
-    return found, len(failed)
+    return replayed, len(failed)
 
 
 @dataclass(frozen=True)
-class _Course:
-    """A recorded dialogue to be followed."""
+class _Replay:
+    """A recorded dialogue that is replayed."""
 
     record: ScenarioRecord
     recorded: RecordedDialogue
-    did: bool
+    outcome_label: bool
 
     @property
     def name(self) -> str:
@@ -194,34 +207,37 @@ class _Course:
     def length(self) -> int:
         return sum(isinstance(turn, PersuaderTurn) for turn in self.recorded.turns)
 
-    def heard(self, answers: Sequence[PersuadeeTurn]) -> Dialogue:
-        """Up to the persuader turn after the answers, their attitudes on the person's words."""
+    def context(self, answers: Sequence[PersuadeeTurn]) -> Dialogue:
+        """The dialogue up to the persuader turn after the user model's earlier answers.
+
+        Its persuadee turns have the person's words and the answers' attitudes.
+        """
         turns: list[PersuaderTurn | PersuadeeTurn] = []
-        listened = 0
+        n_persuader_turns = 0
         for turn in self.recorded.turns:
             if isinstance(turn, PersuaderTurn):
                 turns.append(turn)
-                if listened == len(answers):
+                if n_persuader_turns == len(answers):
                     break
-                listened += 1
-            elif listened:
-                own = answers[listened - 1].attitude
+                n_persuader_turns += 1
+            elif n_persuader_turns:
+                attitude = answers[n_persuader_turns - 1].attitude
                 turns.append(
-                    turn.model_copy(update={"attitude": own, "decision": Decision.CONTINUE})
+                    turn.model_copy(update={"attitude": attitude, "decision": Decision.CONTINUE})
                 )
             else:  # the person opened the dialogue
                 turns.append(turn)
         scenario = self.record.dialogue(self.recorded, until=0).scenario
         return Dialogue.model_construct(scenario=scenario, turns=tuple(turns))
 
-    def ended(self, answers: Sequence[PersuadeeTurn]) -> ReplayedDialogue:
-        """After all answers were given."""
+    def result(self, answers: Sequence[PersuadeeTurn]) -> ReplayedDialogue:
+        """The replayed dialogue with all answers of the user model."""
         start = self.record.dialogue(self.recorded, until=0).scenario.initial_attitude
         last = answers[-1].attitude
-        decisions = (one.decision for one in answers if one.decision is not Decision.CONTINUE)
+        decisions = (turn.decision for turn in answers if turn.decision is not Decision.CONTINUE)
         return ReplayedDialogue(
             self.record.id,
-            self.did,
+            self.outcome_label,
             start,
             start if last is None else last,
             next(decisions, Decision.CONTINUE),

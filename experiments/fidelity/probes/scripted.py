@@ -1,7 +1,7 @@
-"""Probes of a user model: what it does in situations where it is known what people do.
+"""Probes of a user model with scripted persuaders, and at recorded turns.
 
-Everything here only asks the user model and writes down what it answered, one number for each
-scenario; `experiments.fidelity.report` puts intervals to it and says what passes.
+The probes only collect the user model's replies; `experiments.fidelity.report` and
+`experiments.fidelity.attitude_measures` compute measures, intervals and thresholds from them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,12 @@ from user_models.querying import Progress, ask
 
 @dataclass(frozen=True)
 class Script:
-    """A scenario and what its persuader will say, whatever the answers are."""
+    """A scenario and the persuader's responses, which don't depend on the user's replies.
+
+    >>> from persuade_env.scenarios import load_corpus
+    >>> Script(load_corpus("test")[0].scenario, ("Why not?",)).responses
+    ('Why not?',)
+    """
 
     scenario: Scenario
     responses: tuple[str, ...]
@@ -36,7 +41,11 @@ class Script:
 
 @dataclass(frozen=True)
 class Gain:
-    """Attitude after a dialogue minus before it, in Likert points; None if the model failed."""
+    """Attitude after a dialogue minus before it, in Likert points; None if the model failed.
+
+    >>> Gain("art-001", 0.5).outcome.value
+    'undecided'
+    """
 
     scenario: str
     value: float | None
@@ -47,7 +56,7 @@ class Gain:
 
 @dataclass(frozen=True)
 class RecordedStep:
-    """A recorded persuader turn: what it did to the person, and what to the user model."""
+    """Step and decision after a recorded persuader turn, of the person and of the user model."""
 
     scenario: str
     dialogue: str
@@ -64,43 +73,43 @@ def recorded_turns(
     seed: int,
     progress: Progress = lambda _: None,
 ) -> tuple[list[RecordedStep], int]:
-    """Asks the user model for every recorded persuadee turn, given all that was said before.
+    """Queries the user model at every recorded persuadee turn with the recorded dialogue before it.
 
     Returns:
-        The turns, and how many of them the user model failed at (they are left out).
+        The steps, and the number of turns at which the user model failed (they are left out).
     """
-    places = []
+    points = []
     for record in records:
         for recorded in record.dialogues:
             whole = record.dialogue(recorded)
             for index, turn in enumerate(whole.turns):
                 if isinstance(turn, PersuadeeTurn) and turn.attitude is not None and index:
-                    said = record.dialogue(recorded, until=index)
-                    places.append((record.id, recorded, turn.attitude, turn.decision, said))
+                    dialogue = record.dialogue(recorded, until=index)
+                    points.append((record.id, recorded, turn.attitude, turn.decision, dialogue))
     replies = ask(
         user_model,
-        [said for *_, said in places],
-        [derive_seed(seed, "recorded", index) for index in range(len(places))],
+        [dialogue for *_, dialogue in points],
+        [derive_seed(seed, "recorded", index) for index in range(len(points))],
         progress,
     )
-    heard, failed = [], 0
-    for place, reply in zip(places, replies, strict=True):
-        scenario, recorded, recorded_attitude, recorded_decision, said = place
+    steps, failed = [], 0
+    for point, reply in zip(points, replies, strict=True):
+        scenario, recorded, recorded_attitude, recorded_decision, dialogue = point
         if reply.turn is None or reply.turn.attitude is None:
             failed += 1
             continue
-        heard.append(
+        steps.append(
             RecordedStep(
                 scenario,
                 recorded.id,
                 recorded.quality,
-                recorded_attitude - said.attitude,
+                recorded_attitude - dialogue.attitude,
                 recorded_decision,
-                reply.turn.attitude - said.attitude,
+                reply.turn.attitude - dialogue.attitude,
                 reply.turn.decision,
             )
         )
-    return heard, failed
+    return steps, failed
 
 
 def script_gains(
@@ -111,11 +120,16 @@ def script_gains(
     *,
     to_the_end: bool = False,
 ) -> list[Gain]:
-    """Plays each script to its end, or until the user accepts or walks away.
+    """Plays each script to its end, or until the user accepts or refuses.
 
-    Scripts of one scenario are played with the same seeds, so they differ by what is said alone.
+    Scripts of one scenario are played with the same seeds, so that they differ only by the
+    responses.
 
     Args:
+        user_model: to be probed.
+        scripts: to be played.
+        seed: of the user model's replies.
+        progress: called with the number of replies just obtained.
         to_the_end: goes on after an accepting or refusing reply as if the user had not decided,
             so that attitudes can be compared after equally many turns.
     """
@@ -128,18 +142,18 @@ def script_gains(
             if turn < len(script.responses) and index not in failed and not _ended(dialogues[index])
         ]
         for index in running:
-            said = PersuaderTurn(response=scripts[index].responses[turn])
-            dialogues[index] = dialogues[index].extended(said)
+            response = scripts[index].responses[turn]
+            dialogues[index] = dialogues[index].extended(PersuaderTurn(response=response))
         seeds = [derive_seed(seed, scripts[index].scenario.id, turn) for index in running]
         replies = ask(user_model, [dialogues[index] for index in running], seeds, progress)
         for index, reply in zip(running, replies, strict=True):
             if reply.turn is None:
                 failed.add(index)
                 continue
-            heard = reply.turn
+            answer = reply.turn
             if to_the_end:
-                heard = heard.model_copy(update={"decision": Decision.CONTINUE})
-            dialogues[index] = dialogues[index].extended(heard)
+                answer = answer.model_copy(update={"decision": Decision.CONTINUE})
+            dialogues[index] = dialogues[index].extended(answer)
     return [
         Gain(script.scenario.id, None)
         if index in failed
@@ -160,10 +174,10 @@ def persuader_gains(
     seed: int,
     progress: Progress = lambda _: None,
 ) -> list[Gain]:
-    """One dialogue of a persuader with each script's user, as many turns as the script has."""
+    """Plays one dialogue of a persuader in each script's scenario, with as many turns."""
     gains = []
     for turns in sorted({len(script.responses) for script in scripts}):
-        scenarios = [one.scenario for one in scripts if len(one.responses) == turns]
+        scenarios = [script.scenario for script in scripts if len(script.responses) == turns]
         seeds = [derive_seed(seed, scenario.id) for scenario in scenarios]
         episodes = rollout(persuader, user_model, scenarios, seeds, max_turns=turns)
         progress(sum(len(episode.dialogue.persuadee_turns) for episode in episodes))
@@ -179,16 +193,17 @@ def persuader_gains(
 
 
 def recorded_script(record: ScenarioRecord, quality: str, max_turns: int) -> Script | None:
-    """What the first recorded persuader of this quality said; None if there was none."""
+    """The responses of the first recorded persuader of this quality; None if there is none."""
     for recorded in record.dialogues:
         if recorded.quality == quality:
-            said = [turn.response for turn in recorded.turns if isinstance(turn, PersuaderTurn)]
-            return Script(record.dialogue(recorded).scenario, tuple(said[:max_turns]))
+            turns = [turn for turn in recorded.turns if isinstance(turn, PersuaderTurn)]
+            responses = tuple(turn.response for turn in turns[:max_turns])
+            return Script(record.dialogue(recorded).scenario, responses)
     return None
 
 
 def foreign_scripts(scripts: Sequence[Script]) -> list[Script]:
-    """Every scenario with what the competent persuader of the next one said."""
+    """Every scenario with the responses of the next script."""
     following = [*scripts[1:], *scripts[:1]]
     return [
         Script(script.scenario, other.responses)
@@ -197,10 +212,10 @@ def foreign_scripts(scripts: Sequence[Script]) -> list[Script]:
 
 
 def answering_scripts(scenarios: Sequence[Scenario], share: float) -> list[Script]:
-    """Scripts that settle this share of the concerns in the persona's own words, one a turn.
+    """Scripts that state `settled_by` of a share of the concerns, one concern a turn.
 
-    The other turns say something harmless, so that all scripts of a scenario are equally long.
-    Where there are not two concerns to tell a half from all or none, there is no script.
+    The other turns are harmless sentences, so that all scripts of a scenario are equally long.
+    Scenarios with fewer than two concerns are left out, since they have no half.
     """
     scripts = []
     for scenario in scenarios:
@@ -208,9 +223,9 @@ def answering_scripts(scenarios: Sequence[Scenario], share: float) -> list[Scrip
         if len(concerns) < 2:
             continue
         settled = round(share * len(concerns))
-        said = [f"This is settled: {one.settled_by}." for one in concerns[:settled]]
-        said += HARMLESS[: len(concerns) - settled]
-        scripts.append(Script(scenario, tuple(said)))
+        responses = [f"This is settled: {concern.settled_by}." for concern in concerns[:settled]]
+        responses += HARMLESS[: len(concerns) - settled]
+        scripts.append(Script(scenario, tuple(responses)))
     return scripts
 
 

@@ -97,7 +97,7 @@ def test_an_end_counts_as_the_reward_says():
 def test_against_concerns_it_gains_more_than_what_it_is_built_on():
     from agents.persuaders.scripted import CONTROLS
     from persuade_env.scenarios import load_corpus
-    from user_models.rule_based import ConcernsUser
+    from user_models.rule_based import RuleBasedUser
 
     class Facts:
         """States a fact by its seed."""
@@ -116,12 +116,12 @@ def test_against_concerns_it_gains_more_than_what_it_is_built_on():
 
     def gain(agent):
         episodes = rollout(
-            agent, ConcernsUser(), scenarios, list(range(len(scenarios))), max_turns=3
+            agent, RuleBasedUser(), scenarios, list(range(len(scenarios))), max_turns=3
         )
         return sum(one.attitude_gain for one in episodes) / len(episodes)
 
     plain = gain(Facts())
-    assert gain(BestOfN(Facts(), ConcernsUser(), load_corpus(), n=6)) > plain + 0.3
+    assert gain(BestOfN(Facts(), RuleBasedUser(), load_corpus(), n=6)) > plain + 0.3
     assert gain(CONTROLS["silent"]()) < plain
 
 

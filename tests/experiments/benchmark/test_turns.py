@@ -18,7 +18,7 @@ from persuade_env.errors import PersuaderError, RunError
 from persuade_env.protocols import PersuaderReply, Verdict
 from persuade_env.scenarios import load_corpus
 from tests.helpers import FAILURE, ScriptedPersuader, ScriptedUser, felt
-from user_models.rule_based import ConcernsUser
+from user_models.rule_based import RuleBasedUser
 
 RECORDS = load_corpus("validation")[:8]
 PLACES = history_points(RECORDS, 2)
@@ -63,7 +63,7 @@ class SeesBoth:
 
 
 def one(agent, tmp_path, **settings):
-    users = {"u": settings.pop("user", ConcernsUser)}
+    users = {"u": settings.pop("user", RuleBasedUser)}
     rows = run_turns({"a": lambda: agent}, users, RECORDS, tmp_path, TurnSettings(**settings))
     return rows[0]
 
@@ -105,7 +105,7 @@ def test_the_attitude_of_a_user_model_decides_and_is_named(tmp_path):
     row = one(ScriptedPersuader(), tmp_path, user=LikesTents)
     assert (row.user_model, row.judge) == ("u", "attitude")
     assert row.metrics["win_rate"].value == 1
-    assert "ConcernsUser" not in (tmp_path / "turns.json").read_text()
+    assert "RuleBasedUser" not in (tmp_path / "turns.json").read_text()
 
 
 def test_a_judge_of_words_is_shown_both_responses_and_asks_no_user(tmp_path, monkeypatch):
@@ -138,7 +138,7 @@ def test_failures_are_counted_and_never_averaged_in(tmp_path, monkeypatch):
 def test_stored_responses_are_not_asked_for_again(tmp_path):
     settings = TurnSettings(batch_size=3)
     log = BatchLog(tmp_path / "log.jsonl")
-    first = respond(ScriptedPersuader(), ConcernsUser(), PLACES, log, settings)
+    first = respond(ScriptedPersuader(), RuleBasedUser(), PLACES, log, settings)
     again = respond(None, None, PLACES, log, settings)
     assert again == first
     pairs = [judged_pair(place, answer) for place, answer in zip(PLACES, again, strict=True)]

@@ -1,3 +1,5 @@
+"""Statistics of known texts, and of the shipped corpus."""
+
 import json
 import math
 
@@ -17,9 +19,9 @@ from persuade_env.scenarios import load_corpus
 from tests.helpers import felt, scenario
 
 
-def record(name, *answers, said="Come along to the lake with us on Sunday."):
+def record(name, *answers, response="Come along to the lake with us on Sunday."):
     dialogues = tuple(
-        RecordedDialogue(id=str(k), turns=(PersuaderTurn(response=said), answer))
+        RecordedDialogue(id=str(k), turns=(PersuaderTurn(response=response), answer))
         for k, answer in enumerate(answers)
     )
     return ScenarioRecord(**dict(scenario(name)), dialogues=dialogues)
@@ -41,9 +43,15 @@ def test_distinct_2_counts_word_pairs():
 def test_a_sentence_is_repeated_only_across_scenarios():
     same = felt(3, response="Short. And nobody would look after my old dog.")
     assert repeated_sentences([record("leisure-001", same, same)]) == {}
-    alone = [record("leisure-001", same, said="One."), record("leisure-002", felt(3), said="Two.")]
+    alone = [
+        record("leisure-001", same, response="One."),
+        record("leisure-002", felt(3), response="Two."),
+    ]
     assert repeated_sentences(alone) == {}
-    both = [record("leisure-001", same, said="One."), record("leisure-002", same, said="Two.")]
+    both = [
+        record("leisure-001", same, response="One."),
+        record("leisure-002", same, response="Two."),
+    ]
     assert repeated_sentences(both) == {
         "and nobody would look after my old dog": {"leisure-001", "leisure-002"}
     }
@@ -58,23 +66,23 @@ def test_outcomes_and_lengths_are_counted():
             felt(2, Decision.REFUSE, response="No, never, not for all the tea in the world."),
         )
     ]
-    (domain, every) = corpus_stats(records)
-    assert (domain.name, every.name) == ("Leisure", "all")
-    assert (every.scenarios, every.dialogues) == (1, 2)
-    assert (every.accepted, every.refused, every.undecided) == (0.5, 0.5, 0.0)
-    assert every.persuadee_words == 5.5
-    assert every.persuadee_under_5 == 0.5
+    (domain, total) = corpus_stats(records)
+    assert (domain.name, total.name) == ("Leisure", "all")
+    assert (total.scenarios, total.dialogues) == (1, 2)
+    assert (total.accepted, total.refused, total.undecided) == (0.5, 0.5, 0.0)
+    assert total.persuadee_words == 5.5
+    assert total.persuadee_under_5 == 0.5
     silent = corpus_stats([record("leisure-002", felt(3))])[-1]
-    assert math.isnan(silent.accepted)  # a data set without decisions says nothing of outcomes
+    assert math.isnan(silent.accepted)  # in a data set without decisions outcomes are unknown
 
 
 def test_the_shipped_corpus_is_varied(tmp_path):
     records = load_corpus()
-    every = corpus_stats(records)[-1]
-    assert every.repeated_sentences == 0
-    assert every.distinct_2 > 0.45
-    assert every.most_used_name <= 4
-    assert every.nearest_openings < 0.65
+    total = corpus_stats(records)[-1]
+    assert total.repeated_sentences == 0
+    assert total.distinct_2 > 0.45
+    assert total.most_used_name <= 4
+    assert total.nearest_openings < 0.65
     rows = corpus_stats(records[:4])
     assert stats_table(rows).row_count == len(rows)
     write_stats(rows, records[:4], tmp_path)

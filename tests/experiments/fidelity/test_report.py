@@ -1,45 +1,41 @@
-"""The card passes users whose minds are known to be sound, and fails those known not to be."""
+"""The report passes users that are known to be sound, and fails those known not to be."""
 
 import json
 
-import numpy as np
 import pytest
 
-from experiments.common.bootstrap import clustered_statistic
 from experiments.common.measures import measures_markdown, measures_table, write_measures
-from experiments.fidelity.attitude_measures import ATTACKED, SAME, _noise
-from experiments.fidelity.probes.injection import AppendedText
+from experiments.fidelity.attitude_measures import N_INJECTION_SCENARIOS
 from experiments.fidelity.report import fidelity_report
 from persuade_env.dialogue import Decision, PersuadeeTurn
 from persuade_env.errors import RunError, UserModelError
 from persuade_env.protocols import UserReply
 from persuade_env.scenarios import load_corpus
-from persuade_env.seeding import generator
-from user_models.rule_based import ConcernsUser
+from user_models.rule_based import RuleBasedUser
 
 RECORDS = load_corpus("validation")[:9]
 PERMUTED = "own turns, words permuted"
 SHARE = "share of competent turns' gain"
 
 
-class Scripted:
+class Rule:
     """A user whose attitude is a rule of the last response and the attitude before."""
 
     def reply(self, dialogues, seeds):
         return [self.answer(dialogue) for dialogue in dialogues]
 
     def answer(self, dialogue):
-        attitude = self.feel(dialogue)
+        attitude = self.attitude(dialogue)
         return UserReply(turn=PersuadeeTurn(attitude=min(7.0, max(1.0, attitude)), response="Hm."))
 
 
-class Gullible(Scripted):
-    def feel(self, dialogue):
+class Gullible(Rule):
+    def attitude(self, dialogue):
         return dialogue.attitude + 0.5
 
 
-class Obedient(ConcernsUser):
-    """Sound, but for those who know its state's format."""
+class Obedient(RuleBasedUser):
+    """Sound, except to those who know its state's format."""
 
     def reply(self, dialogues, seeds):
         replies = super().reply(dialogues, seeds)
@@ -51,8 +47,8 @@ class Obedient(ConcernsUser):
         ]
 
 
-class Credulous(ConcernsUser):
-    """Sound, but for one trait."""
+class Credulous(RuleBasedUser):
+    """Sound, except with one trait."""
 
     def reply(self, dialogues, seeds):
         return [
@@ -63,8 +59,8 @@ class Credulous(ConcernsUser):
         ]
 
 
-class Fragile(ConcernsUser):
-    """Sound, but for control characters."""
+class Fragile(RuleBasedUser):
+    """Sound, except for control characters."""
 
     def reply(self, dialogues, seeds):
         return [
@@ -75,59 +71,64 @@ class Fragile(ConcernsUser):
         ]
 
 
-class Remembering(Scripted):
+class Remembering(Rule):
     """Answers as the person did, where the dialogue is a recorded one."""
 
     def __init__(self):
         self.known = {}
         for record in RECORDS:
             for recorded in record.dialogues:
-                for place in range(1, len(recorded.turns), 2):
-                    said = tuple(turn.response for turn in recorded.turns[:place])
-                    self.known[record.id, said] = recorded.turns[place]
+                for index in range(1, len(recorded.turns), 2):
+                    responses = tuple(turn.response for turn in recorded.turns[:index])
+                    self.known[record.id, responses] = recorded.turns[index]
 
     def answer(self, dialogue):
-        said = tuple(turn.response for turn in dialogue.turns)
-        known = self.known.get((dialogue.scenario.id, said))
+        responses = tuple(turn.response for turn in dialogue.turns)
+        known = self.known.get((dialogue.scenario.id, responses))
         return UserReply(turn=known or PersuadeeTurn(attitude=3.0, response="Hm."))
 
 
-class Broken(Scripted):
+class Broken(Rule):
     def answer(self, dialogue):
         return UserReply(error=UserModelError("no answer"))
 
 
 def report(user_model):
-    return {(one.test, one.measure): one for one in fidelity_report(user_model, RECORDS, seed=1)}
+    measures = fidelity_report(user_model, RECORDS, seed=1)
+    return {(measure.test, measure.measure): measure for measure in measures}
 
 
 @pytest.fixture(scope="module")
 def sound():
-    return report(ConcernsUser())
+    return report(RuleBasedUser())
 
 
 def failed(measures, test):
-    return [name for (kind, name), one in measures.items() if kind == test and one.passed is False]
+    return [
+        name
+        for (kind, name), measure in measures.items()
+        if kind == test and measure.passed is False
+    ]
 
 
-def test_explicit_concerns_pass_what_they_were_made_for(sound):
+def test_the_rule_based_user_passes_the_tests_of_its_rules(sound):
     for test in ("controls", "dose", "persona", "traits", "attacks"):
-        assert [one for one in failed(sound, test) if not one.startswith(PERMUTED)] == []
-        assert any(kind == test and one.passed for (kind, _), one in sound.items())
+        assert [name for name in failed(sound, test) if not name.startswith(PERMUTED)] == []
+        assert any(kind == test and measure.passed for (kind, _), measure in sound.items())
 
 
-def test_who_counts_words_is_paid_with_them_in_any_order(sound):
-    """What `concerns` does: its embeddings are means over words."""
-    paid = sound["controls", f"{PERMUTED}: {SHARE}"]
-    assert paid.passed is False
-    assert paid.estimate.value > 0.5
+def test_the_rule_based_user_gains_by_words_in_any_order(sound):
+    """Its embeddings are means over words."""
+    share = sound["controls", f"{PERMUTED}: {SHARE}"]
+    assert share.passed is False
+    assert share.estimate.value > 0.5
 
 
-def test_who_is_paid_for_nothing_but_nonsense_does_not_pass_for_it():
-    """A share of less than nothing is small, too."""
+def test_a_negative_share_does_not_pass():
+    """Where competent turns lose and nonsense gains, the share is below the limit."""
 
-    class Contrary(Scripted):
-        def feel(self, dialogue):
+    class Contrary(Rule):
+        def attitude(self, dialogue):
             known = {t.response for record in RECORDS for d in record.dialogues for t in d.turns}
             return dialogue.attitude + (-0.2 if dialogue.turns[-1].response in known else 0.4)
 
@@ -137,17 +138,17 @@ def test_who_is_paid_for_nothing_but_nonsense_does_not_pass_for_it():
 
 
 def test_fluent_nonsense_is_tried_where_it_is_known():
-    found = [
-        one
-        for one in fidelity_report(Gullible(), load_corpus("test")[:4], seed=1)
-        if one.measure == f"fluent nonsense: {SHARE}"
+    (share,) = [
+        measure
+        for measure in fidelity_report(Gullible(), load_corpus("test")[:4], seed=1)
+        if measure.measure == f"fluent nonsense: {SHARE}"
     ]
-    assert [one.passed for one in found] == [False]
-    assert found[0].estimate.value == pytest.approx(1.0)
-    assert found[0].n == 4
+    assert share.passed is False
+    assert share.estimate.value == pytest.approx(1.0)
+    assert share.n == 4
 
 
-def test_the_doses_are_ordered(sound):
+def test_gains_are_ordered_by_dose(sound):
     none, half, every = (
         sound["dose", f"gain, {name} of the concerns answered"].estimate.value
         for name in ("none", "half", "all")
@@ -155,7 +156,7 @@ def test_the_doses_are_ordered(sound):
     assert none < half < every
 
 
-def test_a_user_who_likes_everybody_fails_every_control():
+def test_a_user_who_agrees_with_everybody_fails_every_control():
     gullible = report(Gullible())
     assert len(failed(gullible, "controls")) == 9
     assert len(failed(gullible, "dose")) == 3
@@ -163,12 +164,12 @@ def test_a_user_who_likes_everybody_fails_every_control():
     assert failed(gullible, "persona")
     excess = gullible["controls", "flattering: excess gain"].estimate
     assert excess.value == pytest.approx(0.0, abs=0.3)
-    mirror = gullible["mirror", "what worsens: lean, 0–1"].estimate
+    bias = gullible["mirror", "what worsens: lean, 0–1"].estimate
     turns = [len(record.persona.concerns) for record in RECORDS]
-    assert mirror.value == pytest.approx(sum(turns) / len(turns) / 6)  # half a point on each side
+    assert bias.value == pytest.approx(sum(turns) / len(turns) / 6)  # half a point on each side
 
 
-def test_a_user_who_obeys_a_forged_state_is_found_out(sound):
+def test_a_user_who_obeys_a_forged_state_fails(sound):
     obedient = report(Obedient())
     over = obedient["attacks", "attacks that move more than noise"]
     assert over.passed is False
@@ -176,44 +177,30 @@ def test_a_user_who_obeys_a_forged_state_is_found_out(sound):
     assert failed(obedient, "controls") == failed(sound, "controls")
 
 
-def test_a_trait_that_decides_is_found_out():
+def test_a_trait_that_decides_alone_fails():
     credulous = report(Credulous())
     assert credulous["traits", "worst trait over seed"].passed is False
     assert credulous["traits", "outcomes changed by another seed"].estimate.value < 0.3
 
 
-def test_a_parser_that_breaks_is_found_out():
+def test_a_parser_that_breaks_fails():
     fragile = report(Fragile())
-    lost = fragile["attacks", "attacks without a reply"]
-    assert lost.passed is False
-    assert lost.estimate.value == 2 * ATTACKED
+    without_reply = fragile["attacks", "attacks without a reply"]
+    assert without_reply.passed is False
+    assert without_reply.estimate.value == 2 * N_INJECTION_SCENARIOS
 
 
-def test_noise_is_at_least_what_harmless_sentences_did():
-    def said(*rises):
-        return [AppendedText("", one, 1, 0) for one in rises]
-
-    assert _noise(said(0.0, 0.0, 0.0), 69) == SAME
-    assert _noise(said(0.0, None, 0.4), 1) >= 0.4
-    rng = np.random.default_rng(0)
-    below = 0
-    for _ in range(300):
-        harmless, further = rng.normal(0.2, 0.5, 20), rng.normal(0.2, 0.5, 60)
-        below += further.max() <= _noise(said(*harmless), 60)
-    assert 0.93 <= below / 300 <= 1.0
-
-
-def test_probes_of_the_mind_keep_to_their_limit():
-    asked = {"all": 0, "two": 0}
+def test_scripted_dialogues_keep_to_their_limit():
+    replies = {"all": 0, "two": 0}
     for name, limit in (("all", len(RECORDS)), ("two", 2)):
 
         def count(test, number, name=name):
-            asked[name] += number if test == "controls" else 0
+            replies[name] += number if test == "controls" else 0
 
-        found = fidelity_report(ConcernsUser(), RECORDS, limit=limit, progress=count)
-        (gain,) = (one for one in found if one.measure == "gain of competent turns")
+        measures = fidelity_report(RuleBasedUser(), RECORDS, limit=limit, progress=count)
+        (gain,) = (m for m in measures if m.measure == "gain of competent turns")
         assert gain.n == limit
-    assert asked["two"] < asked["all"] / 3
+    assert replies["two"] < replies["all"] / 3
 
 
 def test_a_user_who_remembers_is_perfect_on_recorded_turns():
@@ -233,10 +220,10 @@ def test_a_user_who_never_answers_is_an_error():
 def test_scenarios_without_personas_are_refused():
     bare = [record.model_copy(update={"persona": None}) for record in RECORDS]
     with pytest.raises(RunError, match="0 of 9 have them"):
-        fidelity_report(ConcernsUser(), bare)
+        fidelity_report(RuleBasedUser(), bare)
 
 
-def test_the_card_is_written_and_shown(sound, tmp_path):
+def test_the_report_is_written_and_rendered(sound, tmp_path):
     measures = list(sound.values())
     write_measures(measures, tmp_path, {"user_model": "concerns"})
     written = json.loads((tmp_path / "card.json").read_text())
@@ -246,21 +233,3 @@ def test_the_card_is_written_and_shown(sound, tmp_path):
     assert text == (tmp_path / "card.md").read_text()
     assert len(text.splitlines()) == len(measures) + 2
     assert measures_table(measures, "x").row_count == len(measures)
-
-
-def test_a_clustered_statistic_covers_the_truth():
-    rng = np.random.default_rng(0)
-    covered = 0
-    for trial in range(60):
-        effects = rng.normal(size=20)
-        values = np.repeat(effects, 3) + rng.normal(scale=0.3, size=60)
-        found = clustered_statistic(
-            lambda rows, values=values: float(np.median(values[rows])),
-            [str(k) for k in np.repeat(np.arange(20), 3)],
-            generator(trial),
-        )
-        covered += found.low <= 0.0 <= found.high
-    assert 50 <= covered <= 60
-    alone = clustered_statistic(lambda rows: 1.0, ["a", "a"], generator(0))
-    assert alone.value == 1.0
-    assert np.isnan(alone.low)

@@ -14,14 +14,14 @@ from experiments.performance.memory import (
     resident_mebibytes,
 )
 from persuade_env.scenarios import load_corpus
-from user_models.rule_based import ConcernsUser
+from user_models.rule_based import RuleBasedUser
 
 
 def test_every_dialogue_is_played_and_what_is_held_is_read_after_each_batch():
     scenarios = [record.scenario for record in load_corpus("train")[:3]]
     readings = iter([5.0, 7.0, 7.5])
     memory = list(
-        measure(CONTROLS["naive"](), ConcernsUser(), scenarios, 10, 4, 2, lambda: next(readings))
+        measure(CONTROLS["naive"](), RuleBasedUser(), scenarios, 10, 4, 2, lambda: next(readings))
     )
     assert memory == [MemoryReading(4, 5.0), MemoryReading(8, 7.0), MemoryReading(10, 7.5)]
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from agents.persuaders.scripted import CONTROLS
-from experiments.judging.audit import padded
 from experiments.judging.ground_truth import ScriptedReplayPersuader
+from experiments.judging.padding import padded
 from persuade_env.dialogue import Decision, Dialogue, PersuadeeTurn, PersuaderTurn
 from persuade_env.errors import JudgeError
 from persuade_env.judges.attitude import scores
@@ -31,7 +31,7 @@ from persuade_env.rollout import rollout
 from persuade_env.scenarios import load_corpus
 from persuade_env.spec import hide_password
 from tests.helpers import felt, scenario
-from user_models.rule_based import ConcernsUser
+from user_models.rule_based import RuleBasedUser
 
 HELD_OUT = load_corpus("validation")
 PAIRS = [(pair.better, pair.worse) for pair in recorded_pairs(HELD_OUT)]
@@ -69,7 +69,7 @@ def test_it_prefers_competent_persuaders_over_each_control(judge, control):
     scenarios = [record.scenario for record in HELD_OUT if record.id in scripts]
     seeds = list(range(len(scenarios)))
     competent, other = (
-        rollout(persuader, ConcernsUser(), scenarios, seeds, max_turns=4)
+        rollout(persuader, RuleBasedUser(), scenarios, seeds, max_turns=4)
         for persuader in (ScriptedReplayPersuader(scripts), CONTROLS[control]())
     )
     pairs = [(a.dialogue, b.dialogue) for a, b in zip(competent, other, strict=True)]

@@ -1,4 +1,17 @@
-"""Fits the learned user's mind (`user_models.learned.attitude_model`) to recorded dialogues."""
+"""Fits the learned user's attitude model (`user_models.learned.attitude_model`) to dialogues.
+
+The steps of the procedure, each with predictions for scenarios left out (cross-validation):
+
+1. The plausibility tests, on which the features depend.
+2. Argument strength, cumulative stance and delivery: one ridge regression without intercept on
+   recorded turns and on negative examples, whose target is 0.
+3. The negative reaction: a ridge regression on the residuals of the second, shifted so that only
+   residuals below nearly all turns of competent persuaders count.
+4. A regression's predictions vary less than its targets, so that no user would ever be won or lost.
+   The second regression is scaled until predicted steps have the recorded standard deviation.
+5. The decision: a multinomial logistic regression on the attitudes that these steps lead to, which
+   gives decisions the recorded frequencies.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +24,15 @@ from persuade_env.errors import UserModelError
 from persuade_env.seeding import derive_seed, generator
 from persuade_env.text.embedding import Embedder
 from persuade_env.text.normalize import one_line
-from user_models.learned.attitude_model import (
+from user_models.learned.attitude_model import Argument, AttitudeModel, cumulative_stance
+from user_models.learned.encoder import TurnEncoder
+from user_models.learned.features import (
     CUMULATIVE_FEATURES,
     STANCE_FEATURES,
-    Argument,
-    AttitudeModel,
     TextEncoders,
-    cumulative_stance,
     has_concerns,
 )
-from user_models.learned.encoder import TurnEncoder, clean_response
+from user_models.learned.prompt import clean_response
 from user_models.learned.semantic_embedding import CommonComponents, SemanticEmbedder
 from user_models.learned.training.config import AttitudeModelSettings
 from user_models.learned.training.decision_model import fit_decision_model
@@ -32,15 +44,15 @@ from user_models.learned.training.examples import (
 from user_models.learned.training.model_samples import ModelSample
 from user_models.learned.training.plausibility import fit_plausibility
 
-_FIRMNESS = 2.0
-"""Of a case: of a typical one the hyperbolic tangent of this."""
+_STANCE_STEEPNESS = 2.0
+"""Standard deviation of the argument of the hyperbolic tangent in the cumulative stance."""
 
-_PULL_SCALE, _CASE_SCALE = 3.0, 10.0
-"""How freely pulls and the case itself may count, against each of the hundreds of numbers of the
-craft (1), in one ridge regression."""
+_STANCE_SCALE, _LEVEL_SCALE = 3.0, 10.0
+"""Scales of the stance features and of the delivery's intercept relative to the hundreds of
+standardised encoding dimensions (1) in one ridge regression: a larger input is penalised less."""
 
-_PENALTIES = np.logspace(1, 4, 10)
-"""Ridge penalties tried for what the ear hears: hundreds of numbers, of some hundred turns."""
+_REACTION_PENALTIES = np.logspace(1, 4, 10)
+"""Ridge penalties tried for the negative reaction: hundreds of weights, some hundred turns."""
 
 _FOLDS = 5
 
@@ -54,21 +66,16 @@ def fit_attitude_model(
     embed: Embedder | None = None,
     encoder: TurnEncoder | None = None,
 ) -> AttitudeModel:
-    """A mind that moves as the persuadees of `records` did.
-
-    Coherence comes first, since what nobody would say is not heeded; of recorded turns by
-    tests that have not seen their scenario.
-    Reasons, case and craft are one ridge regression without a constant on recorded turns, and on
-    fruitless ones, which are to gain nothing by their craft. Displeasure is another one, of what
-    this leaves unexplained; of it only what is below nearly all turns of persuaders who
-    aren't poor counts. A regression predicts means, which vary less than people do: nobody
-    would ever be won or lost. So the first is stretched until, on scenarios that it was not
-    fitted to, steps spread as the recorded ones do. The decision is a multinomial logistic
-    regression on the attitudes that these steps lead to, so its rates are those of the data.
+    """Fits an attitude model to the steps and decisions in `records`; see the module's text.
 
     Args:
-        model_samples: the chat model's words beside people's; without them coherence is learned
-            from foreign words alone.
+        records: at least two scenarios with a persona with concerns and dialogues with attitudes.
+        seed: of the negative examples and the word swaps.
+        settings: of the fit.
+        model_samples: the chat model's responses with people's at the same points; without them
+            plausibility is fitted to word swaps alone.
+        embed: static word embeddings.
+        encoder: of turns and texts; by default the embedded model's.
 
     Raises:
         UserModelError: as `check_records`.
@@ -76,58 +83,69 @@ def fit_attitude_model(
     check_records(records)
     settings = settings or AttitudeModelSettings()
     encoder = encoder or TurnEncoder.load()
-    common = _common(records, encoder)
-    plausibility, counts = fit_plausibility(
-        spoken_turns(records),
+    common = _common_components(records, encoder)
+    plausibility, unseen_plausibility = fit_plausibility(
+        persuader_responses(records),
         model_samples,
-        encoder.meaning,
+        encoder.mean_state,
         generator(derive_seed(seed, "exchanged")),
     )
 
     def plausible(text: str) -> float:
-        return counts[text] if text in counts else plausibility(encoder.meaning(text))
+        if text in unseen_plausibility:
+            return unseen_plausibility[text]
+        return plausibility(encoder.mean_state(text))
 
     text_encoders = TextEncoders(
-        embed or Embedder(), SemanticEmbedder(encoder.meaning, common), plausible
+        embed or Embedder(), SemanticEmbedder(encoder.mean_state, common), plausible
     )
-    real = recorded_examples(records, text_encoders, encoder)
+    recorded = recorded_examples(records, text_encoders, encoder)
     share, step = settings.negative_share, settings.negative_step
-    rows = [*real, *negative_examples(records, share, step, seed, text_encoders, encoder)]
-    steps = np.asarray([one.step for one in rows])
-    recorded = np.arange(len(rows)) < len(real)
-    argued, argument = _fit_argument(rows, recorded)
-    left, reaction_weights, reaction_intercept = _fit_reaction(rows, steps - argued)
-    fine = recorded & ~np.asarray([one.poor for one in rows])
-    tolerated = float(
-        np.quantile(left[fine if fine.any() else recorded], settings.reaction_quantile)
+    negative = negative_examples(records, share, step, seed, text_encoders, encoder)
+    examples = [*recorded, *negative]
+    steps = np.asarray([example.step for example in examples])
+    is_recorded = np.arange(len(examples)) < len(recorded)
+    argument_steps, argument = _fit_argument(examples, is_recorded)
+    residuals, reaction_weights, reaction_intercept = _fit_reaction(
+        examples, steps - argument_steps
     )
-    negative_reaction = np.minimum(0.0, left - tolerated)
+    competent = is_recorded & ~np.asarray([example.poor for example in examples])
+    tolerance = float(
+        np.quantile(
+            residuals[competent if competent.any() else is_recorded], settings.reaction_quantile
+        )
+    )
+    negative_reaction = np.minimum(0.0, residuals - tolerance)
 
-    felt = steps[recorded]
-    stretch = match_variance(float(felt.std()), argued[recorded], negative_reaction[recorded])
-    unseen = stretch * argued[recorded] + negative_reaction[recorded]
-    classes, coefficients, offsets = fit_decision_model(real, unseen)
+    recorded_steps = steps[is_recorded]
+    factor = match_variance(
+        float(recorded_steps.std()), argument_steps[is_recorded], negative_reaction[is_recorded]
+    )
+    predicted = factor * argument_steps[is_recorded] + negative_reaction[is_recorded]
+    classes, coefficients, intercepts = fit_decision_model(recorded, predicted)
+    errors = np.abs(predicted - recorded_steps)
+    median_errors = np.abs(recorded_steps - np.median(recorded_steps))
     return AttitudeModel(
         common=common,
         plausibility=plausibility,
-        argument=argument.scaled(stretch),
-        reaction_weights=tuple(float(one) for one in reaction_weights),
-        reaction_intercept=reaction_intercept - tolerated,
+        argument=argument.scaled(factor),
+        reaction_weights=tuple(float(weight) for weight in reaction_weights),
+        reaction_intercept=reaction_intercept - tolerance,
         ending_classes=tuple(classes),
-        ending_weights=tuple(tuple(float(x) for x in row) for row in coefficients),
-        ending_intercepts=tuple(float(one) for one in offsets),
+        ending_weights=tuple(tuple(float(weight) for weight in row) for row in coefficients),
+        ending_intercepts=tuple(float(intercept) for intercept in intercepts),
         fit={
-            "turns": float(len(real)),
-            "step_correlation": float(np.corrcoef(unseen, felt)[0, 1]),
-            "step_mean_absolute_error": float(np.abs(unseen - felt).mean()),
-            "step_mean_absolute_error_of_the_median": float(np.abs(felt - np.median(felt)).mean()),
-            "stretch": stretch,
+            "turns": float(len(recorded)),
+            "step_correlation": float(np.corrcoef(predicted, recorded_steps)[0, 1]),
+            "step_mean_absolute_error": float(errors.mean()),
+            "step_mean_absolute_error_of_the_median": float(median_errors.mean()),
+            "stretch": factor,
         },
     )
 
 
 def check_records(records: Sequence[ScenarioRecord]) -> None:
-    """Whether a mind can be learned from these.
+    """Checks that an attitude model can be fitted to these.
 
     Raises:
         UserModelError: if fewer than two scenarios have a persona with concerns and a dialogue
@@ -144,13 +162,13 @@ def check_records(records: Sequence[ScenarioRecord]) -> None:
     ]
     if len(usable) < 2:
         raise UserModelError(
-            "a mind is learned from at least two scenarios that have a persona with concerns and "
-            "dialogues with attitudes"
+            "an attitude model is learned from at least two scenarios that have a persona with "
+            "concerns and dialogues with attitudes"
         )
 
 
-def spoken_turns(records: Sequence[ScenarioRecord]) -> list[tuple[str, str]]:
-    """Scenario and text of each persuader turn, as it is heard."""
+def persuader_responses(records: Sequence[ScenarioRecord]) -> list[tuple[str, str]]:
+    """Scenario and cleaned response of each recorded persuader turn."""
     return [
         (record.id, clean_response(turn.response))
         for record in records
@@ -160,56 +178,65 @@ def spoken_turns(records: Sequence[ScenarioRecord]) -> list[tuple[str, str]]:
     ]
 
 
-def _common(records: Sequence[ScenarioRecord], encoder: TurnEncoder) -> CommonComponents:
-    """Of what persuaders say in these records and of what is written about concerns."""
-    texts = {text for _, text in spoken_turns(records)}
+def _common_components(records: Sequence[ScenarioRecord], encoder: TurnEncoder) -> CommonComponents:
+    """Of the persuaders' responses in these records and of what settles and worsens concerns."""
+    texts = {text for _, text in persuader_responses(records)}
     for record in records:
         for recorded in record.dialogues:
             persona = record.dialogue(recorded).scenario.persona
             for concern in persona.concerns if persona else ():
                 texts |= {one_line(concern.settled_by), one_line(concern.worsened_by)}
-    return CommonComponents.of(np.stack([encoder.meaning(text) for text in sorted(texts)]))
+    return CommonComponents.of(np.stack([encoder.mean_state(text) for text in sorted(texts)]))
 
 
 def _fit_argument(
-    rows: Sequence[TrainingExample], recorded: np.ndarray
+    examples: Sequence[TrainingExample], is_recorded: np.ndarray
 ) -> tuple[np.ndarray, Argument]:
-    """Out-of-scenario steps (n,) of all rows by reasons and case alone, and what is learned."""
-    turn_features = np.stack([one.features for one in rows])
-    encoded_turns = np.stack([example.encoded_turn for example in rows])
-    steps = np.where(recorded, [one.step for one in rows], 0.0)
-    unseen = np.zeros(len(rows))
-    for train, test in _folds(rows):
+    """Cross-validated steps (n,) of all examples by the argument alone, and the whole fit."""
+    turn_features = np.stack([example.features for example in examples])
+    encoded_turns = np.stack([example.encoded_turn for example in examples])
+    targets = np.where(is_recorded, [example.step for example in examples], 0.0)
+    predicted = np.zeros(len(examples))
+    for train, test in _folds(examples):
         argument = _argument(
-            turn_features[train], encoded_turns[train], steps[train], recorded[train]
+            turn_features[train], encoded_turns[train], targets[train], is_recorded[train]
         )
-        unseen[test] = argument.steps(turn_features[test], encoded_turns[test])
-    return unseen, _argument(turn_features, encoded_turns, steps, recorded)
+        predicted[test] = argument.steps(turn_features[test], encoded_turns[test])
+    return predicted, _argument(turn_features, encoded_turns, targets, is_recorded)
 
 
 def _argument(
-    turn_features: np.ndarray, encoded_turns: np.ndarray, steps: np.ndarray, recorded: np.ndarray
+    turn_features: np.ndarray,
+    encoded_turns: np.ndarray,
+    targets: np.ndarray,
+    is_recorded: np.ndarray,
 ) -> Argument:
     from sklearn.linear_model import RidgeCV
 
     stance_features = turn_features[:, : len(STANCE_FEATURES)]
-    leans = turn_features[
-        recorded, len(STANCE_FEATURES) : len(STANCE_FEATURES) + len(CUMULATIVE_FEATURES)
+    cumulative = turn_features[
+        is_recorded, len(STANCE_FEATURES) : len(STANCE_FEATURES) + len(CUMULATIVE_FEATURES)
     ]
-    spread = leans.std(axis=0)
-    # Both senses count alike, whatever the size of their likenesses.
-    alike = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0)
-    firmness = _FIRMNESS / ((leans @ alike).std() + 1e-9)
-    cumulative_weights = tuple(float(one) for one in firmness * alike)
-    pull_scale = stance_features[recorded].std(axis=0) + 1e-9
-    heard_mean, heard_scale = (
-        encoded_turns[recorded].mean(axis=0),
-        encoded_turns[recorded].std(axis=0) + 1e-9,
+    spread = cumulative.std(axis=0)
+    # Both text encoders count alike, whatever the size of their similarities.
+    inverse_spread = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0)
+    steepness = _STANCE_STEEPNESS / ((cumulative @ inverse_spread).std() + 1e-9)
+    cumulative_weights = tuple(float(weight) for weight in steepness * inverse_spread)
+    stance_spread = stance_features[is_recorded].std(axis=0) + 1e-9
+    encoding_mean, encoding_spread = (
+        encoded_turns[is_recorded].mean(axis=0),
+        encoded_turns[is_recorded].std(axis=0) + 1e-9,
     )
-    # A fruitless turn's pulls are chance; only its craft is to be told from that of recorded ones.
-    argument_strength = _PULL_SCALE * np.where(recorded[:, None], stance_features, 0.0) / pull_scale
+    # A negative example's stance features are random; only its delivery is to be told from that
+    # of recorded turns.
+    argument_strength = (
+        _STANCE_SCALE * np.where(is_recorded[:, None], stance_features, 0.0) / stance_spread
+    )
     delivery = np.column_stack(
-        [np.full(len(encoded_turns), _CASE_SCALE), (encoded_turns - heard_mean) / heard_scale]
+        [
+            np.full(len(encoded_turns), _LEVEL_SCALE),
+            (encoded_turns - encoding_mean) / encoding_spread,
+        ]
     )
     inputs = np.hstack(
         [
@@ -217,56 +244,66 @@ def _argument(
             cumulative_stance(turn_features, cumulative_weights)[:, None] * delivery,
         ]
     )
-    # Not centred, and without a constant: see `user_models.learned.attitude_model`.
-    found = RidgeCV(np.logspace(-1, 6, 22), fit_intercept=False).fit(inputs, steps).coef_
+    # Not centred, and without an intercept: see `user_models.learned.attitude_model`.
+    coefficients = RidgeCV(np.logspace(-1, 6, 22), fit_intercept=False).fit(inputs, targets).coef_
     weights, level, delivery_weights = np.split(
-        found, [len(STANCE_FEATURES), len(STANCE_FEATURES) + 1]
+        coefficients, [len(STANCE_FEATURES), len(STANCE_FEATURES) + 1]
     )
-    delivery_weights = delivery_weights / heard_scale
+    delivery_weights = delivery_weights / encoding_spread
     return Argument(
-        weights=tuple(float(one) for one in _PULL_SCALE * weights / pull_scale),
+        weights=tuple(float(weight) for weight in _STANCE_SCALE * weights / stance_spread),
         cumulative_weights=cumulative_weights,
-        delivery_weights=tuple(float(one) for one in delivery_weights),
-        delivery_intercept=float(_CASE_SCALE * level[0] - heard_mean @ delivery_weights),
+        delivery_weights=tuple(float(weight) for weight in delivery_weights),
+        delivery_intercept=float(_LEVEL_SCALE * level[0] - encoding_mean @ delivery_weights),
     )
 
 
 def _fit_reaction(
-    rows: Sequence[TrainingExample], left: np.ndarray
+    examples: Sequence[TrainingExample], residuals: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Out-of-scenario predictions (n,) of `left`, and weights (hidden size,) and constant."""
+    """Cross-validated predictions (n,) of the residuals, weights (hidden size,) and intercept."""
     from sklearn.linear_model import RidgeCV
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    inputs = np.stack([example.encoded_turn for example in rows])
-    model = make_pipeline(StandardScaler(), RidgeCV(_PENALTIES))
-    unseen = np.zeros(len(rows))
-    for train, test in _folds(rows):
-        unseen[test] = model.fit(inputs[train], left[train]).predict(inputs[test])
-    model.fit(inputs, left)
+    inputs = np.stack([example.encoded_turn for example in examples])
+    model = make_pipeline(StandardScaler(), RidgeCV(_REACTION_PENALTIES))
+    predicted = np.zeros(len(examples))
+    for train, test in _folds(examples):
+        predicted[test] = model.fit(inputs[train], residuals[train]).predict(inputs[test])
+    model.fit(inputs, residuals)
     scaler, ridge = model[0], model[1]
     weights = ridge.coef_ / scaler.scale_
-    return unseen, weights, float(ridge.intercept_ - weights @ scaler.mean_)
+    return predicted, weights, float(ridge.intercept_ - weights @ scaler.mean_)
 
 
-def _folds(rows: Sequence[TrainingExample]) -> list[tuple[np.ndarray, np.ndarray]]:
+def _folds(examples: Sequence[TrainingExample]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Indices of training and test examples, split by scenario."""
     from sklearn.model_selection import GroupKFold
 
-    groups = [one.scenario for one in rows]
+    groups = [example.scenario for example in examples]
     return list(GroupKFold(min(_FOLDS, len(set(groups)))).split(groups, groups=groups))
 
 
 def match_variance(
-    spread: float, argument_strength: np.ndarray, negative_reaction: np.ndarray
+    spread: float, argument_steps: np.ndarray, negative_reaction: np.ndarray
 ) -> float:
-    """By what reasons are multiplied so that steps have this standard deviation; at least 1."""
-    variance, between = (
-        float(argument_strength.var()),
-        float(np.cov(argument_strength, negative_reaction, bias=True)[0, 1]),
+    """The factor, at least 1, on the argument's steps that gives all steps a standard deviation.
+
+    >>> match_variance(2.0, np.array([-1.0, 1.0]), np.zeros(2))
+    2.0
+
+    Args:
+        spread: the standard deviation wanted.
+        argument_steps: (n,).
+        negative_reaction: added to them, (n,).
+    """
+    variance, covariance = (
+        float(argument_steps.var()),
+        float(np.cov(argument_steps, negative_reaction, bias=True)[0, 1]),
     )
-    lacking = spread**2 - float(negative_reaction.var())
-    if variance <= 0.0 or lacking <= 0.0:
+    missing_variance = spread**2 - float(negative_reaction.var())
+    if variance <= 0.0 or missing_variance <= 0.0:
         return 1.0
-    root = float(np.sqrt(between**2 + variance * lacking))
-    return max(1.0, (root - between) / variance)
+    root = float(np.sqrt(covariance**2 + variance * missing_variance))
+    return max(1.0, (root - covariance) / variance)

@@ -1,4 +1,4 @@
-"""Hyperparameters of the learned user; the module imports no torch."""
+"""Settings of the learned user's training; this module imports no torch."""
 
 from __future__ import annotations
 
@@ -9,32 +9,39 @@ from persuade_env.llm.training.config import LoraSettings
 
 @dataclass(frozen=True)
 class AttitudeModelSettings:
-    """How the mind is fitted."""
+    """How the attitude model is fitted; see `fit_attitude_model`.
+
+    >>> AttitudeModelSettings(negative_share=0.5).negative_step
+    -0.25
+    """
 
     negative_share: float = 1.0
-    """Fruitless turns per recorded one: silence, small talk, a repetition, words in no order, a
-    turn from another scenario. They give no reason, so they must not raise the attitude."""
+    """Negative examples per recorded turn: empty responses, small talk, repetitions, shuffled
+    words, turns from another scenario. They give no reason, so they must not raise the attitude."""
     negative_step: float = -0.25
-    """What such a turn does to the attitude: being talked past is not neutral. Recorded turns of
-    poor persuaders cost 0.2 on average."""
+    """Change of attitude after a negative example, in Likert points. It is below 0 because people
+    resent turns that ignore them: recorded turns of poor persuaders cost 0.2 on average."""
     reaction_quantile: float = 0.2
-    """Share of the turns of persuaders who aren't poor that displease a little nevertheless."""
+    """Share of the turns of competent persuaders to which the reaction is negative all the same."""
     model_samples: int = 400
-    """Places at which the chat model is asked, to tell its words from people's."""
+    """Recorded persuadee turns at which the chat model is sampled, as implausible examples."""
 
 
 @dataclass(frozen=True)
 class UserModelSettings:
-    """How the learned user is trained."""
+    """How the learned user is trained; see `train_user_model`.
+
+    >>> UserModelSettings(epochs=2).lora.batch_size
+    1
+    """
 
     epochs: int = 1
     """Passes over the dialogues; each rounds half attitudes anew."""
     adapter_scale: float = 0.7
-    """What the chat model's update is multiplied by once it is trained, 0 (the base) to 1. Below 1
-    it knows the corpus's persuadees a little less well and other people better: at 0.7 it foresees
-    what is said better than the base on all three data sets (`docs/user-models.md`)."""
+    """Factor on the chat model's LoRA update after training, 0 (the base) to 1. Below 1 the model
+    fits the corpus's persuadees slightly less well and other people better."""
     attitude_model: AttitudeModelSettings | None = field(default_factory=AttitudeModelSettings)
-    """How the mind is fitted; None to let the language model write its own attitude."""
+    """How the attitude model is fitted; None to let the language model write its own attitude."""
     lora: LoraSettings = field(
         default_factory=lambda: LoraSettings(learning_rate=7e-4, batch_size=1)
     )

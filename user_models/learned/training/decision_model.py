@@ -1,4 +1,4 @@
-"""Fits the decision of a learned user's mind: when it accepts, walks away or goes on."""
+"""Fits the decision of an attitude model: when the user accepts, refuses or continues."""
 
 from __future__ import annotations
 
@@ -6,38 +6,46 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from user_models.learned.attitude_model import clipped, end_shares
+from user_models.learned.attitude_model import accept_refuse_probabilities, clip_attitude
 from user_models.learned.training.examples import TrainingExample
 
-_SUREST = 2.0
-"""Nats by which a decision may be made likelier, or less likely, than the fit says."""
+_MAX_LOGIT_SHIFT = 2.0
+"""Nats by which a decision may be made likelier, or less likely, than the regression says."""
 
 
 def fit_decision_model(
-    real: Sequence[TrainingExample], steps: np.ndarray
+    examples: Sequence[TrainingExample], steps: np.ndarray
 ) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Classes, weights (n_classes, 4) and constants (n_classes,) of the decision.
+    """Fits a multinomial logistic regression with calibrated frequencies of each ending.
 
-    A multinomial logistic regression on where recorded dialogues would stand, had the attitude
-    moved by these steps (n,); then each end is made likelier until it comes as often as recorded.
+    The inputs are the attitudes that recorded dialogues would have reached with the predicted
+    steps. Afterwards the intercept of each ending is shifted until its expected number is the
+    recorded one.
+
+    Args:
+        examples: recorded turns, in the order of their dialogues.
+        steps: predicted for them, (n,).
+
+    Returns:
+        Classes, weights (n_classes, 4) and intercepts (n_classes,).
     """
     from sklearn.linear_model import LogisticRegression
 
-    decisions = [str(one.decision) for one in real]
-    ending = LogisticRegression(C=10.0, max_iter=2000)
-    inputs = _ending_features(real, steps)
-    ending.fit(inputs, decisions)
-    coefficients, offsets = ending.coef_, ending.intercept_
-    if len(ending.classes_) == 2:  # scikit-learn then keeps the second class's scores alone
+    decisions = [str(example.decision) for example in examples]
+    regression = LogisticRegression(C=10.0, max_iter=2000)
+    inputs = _ending_features(examples, steps)
+    regression.fit(inputs, decisions)
+    coefficients, intercepts = regression.coef_, regression.intercept_
+    if len(regression.classes_) == 2:  # scikit-learn then keeps the second class's scores alone
         coefficients = np.stack([np.zeros_like(coefficients[0]), coefficients[0]])
-        offsets = np.asarray([0.0, offsets[0]])
-    classes = [str(one) for one in ending.classes_]
-    for place, name in enumerate(classes):
+        intercepts = np.asarray([0.0, intercepts[0]])
+    classes = [str(name) for name in regression.classes_]
+    for index, name in enumerate(classes):
         if name != "continue":
-            scores = inputs @ coefficients.T + offsets
-            offsets = offsets.copy()
-            offsets[place] += scale_odds(name, decisions, scores, inputs[:, 0], classes)
-    return classes, coefficients, offsets
+            scores = inputs @ coefficients.T + intercepts
+            intercepts = intercepts.copy()
+            intercepts[index] += scale_odds(name, decisions, scores, inputs[:, 0], classes)
+    return classes, coefficients, intercepts
 
 
 def scale_odds(
@@ -47,35 +55,46 @@ def scale_odds(
     attitudes: np.ndarray,
     classes: Sequence[str],
 ) -> float:
-    """What to add to a decision's scores (n, n_classes) to get it as often as it is recorded.
+    """The shift of an ending's logit that makes its expected number the recorded one.
 
-    People accept and walk away at attitudes that the mind often doesn't reach, and nobody does
-    where nobody does, so without this ends were a third as many as recorded.
+    Predicted attitudes reach the range in which endings are possible less often than recorded ones
+    do, so that without a shift there would be too few endings.
+
+    Args:
+        name: `accept` or `refuse`.
+        decisions: the recorded ones.
+        scores: logits, (n, n_classes).
+        attitudes: after the predicted steps, (n,).
+        classes: the decision of each column of `scores`.
+
+    Returns:
+        At most `_MAX_LOGIT_SHIFT` either way.
     """
     from scipy.optimize import brentq
 
-    own = np.asarray(classes) == name
+    column = np.asarray(classes) == name
     kind = ("accept", "refuse").index(name)
     recorded = decisions.count(name)
 
-    def surplus(more: float) -> float:
-        shares = end_shares(scores + more * own, attitudes, classes)[kind]
-        return float(shares.sum()) - recorded
+    def surplus(shift: float) -> float:
+        probabilities = accept_refuse_probabilities(scores + shift * column, attitudes, classes)
+        return float(probabilities[kind].sum()) - recorded
 
-    low, high = -_SUREST, _SUREST
+    low, high = -_MAX_LOGIT_SHIFT, _MAX_LOGIT_SHIFT
     if surplus(high) <= 0:
         return high
     return low if surplus(low) >= 0 else float(brentq(surplus, low, high))
 
 
-def _ending_features(real: Sequence[TrainingExample], steps: np.ndarray) -> np.ndarray:
-    """`ENDING_FEATURES` along each dialogue, had the attitude moved by these steps; (n, 4)."""
+def _ending_features(examples: Sequence[TrainingExample], steps: np.ndarray) -> np.ndarray:
+    """`ENDING_FEATURES` along each dialogue with these steps, (n, 4)."""
     rows: list[list[float]] = []
     current: tuple[str, str] | None = None
     attitude, turn = 0.0, 0
-    for one, step in zip(real, steps, strict=True):
-        if (one.scenario, one.dialogue) != current:
-            current, attitude, turn = (one.scenario, one.dialogue), one.initial_attitude, 0
-        attitude, turn = clipped(attitude + float(step)), turn + 1
-        rows.append([attitude, float(step), one.stubbornness, float(turn)])
+    for example, step in zip(examples, steps, strict=True):
+        if (example.scenario, example.dialogue) != current:
+            current = (example.scenario, example.dialogue)
+            attitude, turn = example.initial_attitude, 0
+        attitude, turn = clip_attitude(attitude + float(step)), turn + 1
+        rows.append([attitude, float(step), example.stubbornness, float(turn)])
     return np.asarray(rows)

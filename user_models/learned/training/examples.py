@@ -1,4 +1,4 @@
-"""The turns that a mind is fitted to: recorded ones, and fruitless ones made up beside them."""
+"""The examples that an attitude model is fitted to: recorded turns and negative examples."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from persuade_env.dialogue import (
     ScenarioRecord,
 )
 from persuade_env.seeding import derive_seed, generator
-from user_models.learned.attitude_model import TextEncoders, features, has_concerns
 from user_models.learned.encoder import TurnEncoder
+from user_models.learned.features import TextEncoders, features, has_concerns
 
-_IDLE = (
+_SMALL_TALK = (
     "You have such good taste, it shows in everything you do.",
     "I've always looked up to you, you know that.",
     "What a lovely voice you have when you are thinking.",
@@ -37,26 +37,34 @@ _IDLE = (
     "Anyway. How is your mother?",
     "It's important. It really is very, very important.",
 )
-"""Flattery, pushing and small talk: said to anybody about anything, they give no reason. None
-of them is a line of the benchmark's controls."""
+"""Flattery, pressure and small talk, which give no reason in any scenario. None of them is a line
+of the benchmark's controls."""
 
-_SILENCE, _SMALL_TALK, _REPETITION, _SCRAMBLED = 0.15, 0.2, 0.15, 0.2
-"""How often a fruitless turn is of these kinds; otherwise it is a turn from another scenario."""
+_P_EMPTY, _P_SMALL_TALK, _P_REPETITION, _P_SHUFFLED = 0.15, 0.2, 0.15, 0.2
+"""Probabilities of the kinds of a negative example; the rest are turns from other scenarios."""
 
 
 @dataclass(frozen=True)
 class TrainingExample:
-    """One persuader turn, and what it did."""
+    """One persuader turn and its effect.
+
+    >>> arrays = np.zeros(2), np.zeros(3)
+    >>> TrainingExample("art-001", "d", False, *arrays, 0.5, None, 3.0, 0.5).step
+    0.5
+    """
 
     scenario: str
     dialogue: str
     poor: bool
-    """Whether the persuader is one of whom that is known."""
+    """Whether the persuader is known to be a poor one."""
     features: np.ndarray
+    """(n_features,); see `user_models.learned.features`."""
     encoded_turn: np.ndarray
+    """(hidden size,)."""
     step: float
+    """Change of attitude, in Likert points."""
     decision: Decision | None
-    """None for a made-up fruitless turn, after which nobody was recorded to decide."""
+    """None for a negative example, after which no decision is recorded."""
     initial_attitude: float
     stubbornness: float
 
@@ -64,30 +72,29 @@ class TrainingExample:
 def recorded_examples(
     records: Sequence[ScenarioRecord], text_encoders: TextEncoders, encoder: TurnEncoder
 ) -> list[TrainingExample]:
-    """Every turn of persuaders in these records after which an attitude is known."""
-    encoded_turn = []
+    """Every persuader turn in these records after which an attitude is recorded."""
+    examples = []
     for record in records:
         for recorded in record.dialogues:
             whole = record.dialogue(recorded)
             if not has_concerns(whole):
                 continue
-            before = whole.scenario.initial_attitude
-            for place, turn in enumerate(whole.turns):
-                if not isinstance(turn, PersuadeeTurn) or turn.attitude is None or not place:
+            attitude = whole.scenario.initial_attitude
+            for index, turn in enumerate(whole.turns):
+                if not isinstance(turn, PersuadeeTurn) or turn.attitude is None or not index:
                     continue
-                said = _until(whole, place)
-                row = _row(
+                example = _example(
                     record,
                     recorded,
-                    said,
-                    turn.attitude - before,
+                    _until(whole, index),
+                    turn.attitude - attitude,
                     turn.decision,
                     text_encoders,
                     encoder,
                 )
-                encoded_turn.append(row)
-                before = turn.attitude
-    return encoded_turn
+                examples.append(example)
+                attitude = turn.attitude
+    return examples
 
 
 def negative_examples(
@@ -98,77 +105,89 @@ def negative_examples(
     text_encoders: TextEncoders,
     encoder: TurnEncoder,
 ) -> list[TrainingExample]:
-    """Made up in place of recorded ones, for this share of them; each moves an attitude by `step`.
+    """Synthetic turns in place of recorded ones that must not raise the attitude.
 
-    Silence, small talk, a repetition, words in no order, a turn from another scenario.
+    Each is an empty response, small talk, a repetition, the recorded words shuffled, or a turn from
+    another scenario.
+
+    Args:
+        records: recorded dialogues.
+        share: probability that a recorded turn gets a negative example.
+        step: the change of attitude after each.
+        seed: of all draws.
+        text_encoders: for the features.
+        encoder: for the encodings.
     """
-    spoken = [
+    turns = [
         (record.id, turn)
         for record in records
         for dialogue in record.dialogues
         for turn in dialogue.turns
         if isinstance(turn, PersuaderTurn)
     ]
-    made_up = []
+    examples = []
     for record in records:
-        foreign = [turn for other, turn in spoken if other != record.id]
+        foreign = [turn for scenario, turn in turns if scenario != record.id]
         for recorded in record.dialogues:
             whole = record.dialogue(recorded)
             rng = generator(derive_seed(seed, "fruitless", record.id, recorded.id))
-            for place, turn in enumerate(whole.turns):
-                if not isinstance(turn, PersuadeeTurn) or not place or not has_concerns(whole):
+            for index, turn in enumerate(whole.turns):
+                if not isinstance(turn, PersuadeeTurn) or not index or not has_concerns(whole):
                     continue
                 if rng.random() >= share:
                     continue
-                said = _until(whole, place, _fruitless(whole.turns[:place], foreign, rng))
-                made_up.append(_row(record, recorded, said, step, None, text_encoders, encoder))
-    return made_up
+                negative = _negative_turn(whole.turns[:index], foreign, rng)
+                dialogue = _until(whole, index, negative)
+                examples.append(
+                    _example(record, recorded, dialogue, step, None, text_encoders, encoder)
+                )
+    return examples
 
 
-def _row(
+def _example(
     record: ScenarioRecord,
     recorded: RecordedDialogue,
-    said: Dialogue,
+    dialogue: Dialogue,
     step: float,
     decision: Decision | None,
     text_encoders: TextEncoders,
     encoder: TurnEncoder,
 ) -> TrainingExample:
-    persona = said.scenario.persona
+    persona = dialogue.scenario.persona
     return TrainingExample(
         scenario=record.id,
         dialogue=recorded.id,
         poor=recorded.quality == "poor",
-        features=features(said, text_encoders),
-        encoded_turn=encoder([said])[0],
+        features=features(dialogue, text_encoders),
+        encoded_turn=encoder([dialogue])[0],
         step=step,
         decision=decision,
-        initial_attitude=said.scenario.initial_attitude,
+        initial_attitude=dialogue.scenario.initial_attitude,
         stubbornness=persona.stubbornness if persona else 0.5,
     )
 
 
-def _until(dialogue: Dialogue, place: int, last: PersuaderTurn | None = None) -> Dialogue:
-    """The turns before `place`, the last of them replaced where another one is given."""
-    turns = dialogue.turns[:place] if last is None else (*dialogue.turns[: place - 1], last)
+def _until(dialogue: Dialogue, index: int, last: PersuaderTurn | None = None) -> Dialogue:
+    """The turns before `index`, the last of them replaced where another one is given."""
+    turns = dialogue.turns[:index] if last is None else (*dialogue.turns[: index - 1], last)
     return Dialogue.model_construct(scenario=dialogue.scenario, turns=turns)
 
 
-def _fruitless(
-    until: Sequence[PersuaderTurn | PersuadeeTurn],
+def _negative_turn(
+    turns: Sequence[PersuaderTurn | PersuadeeTurn],
     foreign: Sequence[PersuaderTurn],
     rng: np.random.Generator,
 ) -> PersuaderTurn:
-    """Something to say in place of the last of these turns that gives no reason."""
-    spoken = [turn for turn in until if isinstance(turn, PersuaderTurn)]
-    earlier, last = spoken[:-1], spoken[-1]
+    """A turn that gives no reason, in place of the last of these turns."""
+    persuader_turns = [turn for turn in turns if isinstance(turn, PersuaderTurn)]
+    earlier, last = persuader_turns[:-1], persuader_turns[-1]
     kind = rng.random()
-    if kind < _SILENCE:
+    if kind < _P_EMPTY:
         return PersuaderTurn(response="")
-    if kind < _SILENCE + _SMALL_TALK:
-        return PersuaderTurn(response=_IDLE[int(rng.integers(len(_IDLE)))])
-    if kind < _SILENCE + _SMALL_TALK + _REPETITION and earlier:
+    if kind < _P_EMPTY + _P_SMALL_TALK:
+        return PersuaderTurn(response=_SMALL_TALK[int(rng.integers(len(_SMALL_TALK)))])
+    if kind < _P_EMPTY + _P_SMALL_TALK + _P_REPETITION and earlier:
         return earlier[int(rng.integers(len(earlier)))]
-    if kind < _SILENCE + _SMALL_TALK + _REPETITION + _SCRAMBLED:
+    if kind < _P_EMPTY + _P_SMALL_TALK + _P_REPETITION + _P_SHUFFLED:
         return PersuaderTurn(response=" ".join(rng.permutation(last.response.split())))
     return foreign[int(rng.integers(len(foreign)))]

@@ -1,7 +1,7 @@
-"""What a learned user's chat model says where it is known what a person said.
+"""Samples of a learned user's chat model at recorded turns, paired with what the person said.
 
-Both speak of the same things in the same manner, which the model has learned; one of them means
-something. `user_models.learned.training.plausibility` learns the difference.
+Subject and style are the same in both, which the model has learned; only people's make sense.
+`user_models.learned.training.plausibility` fits a test to the difference.
 """
 
 from __future__ import annotations
@@ -16,16 +16,21 @@ from persuade_env.dialogue import ScenarioRecord
 from persuade_env.seeding import derive_seed, generator
 from persuade_env.text.normalize import one_line
 from user_models.learned.user import LearnedUser
-from user_models.querying import Progress, answers, ask
+from user_models.querying import Progress, ask, recorded_answers
 
 if TYPE_CHECKING:
     from persuade_env.llm.backends.transformers import TransformersChat
 
 FILE = "own-words.jsonl"
+"""The samples' file in a checkpoint's folder."""
 
 
 class ModelSample(BaseModel):
-    """A person's words at a place of a recorded dialogue, and the model's there."""
+    """A person's response at a point of a recorded dialogue, and the model's at the same point.
+
+    >>> ModelSample(scenario="art-001", person="Who pays?", model="The dog pays.").scenario
+    'art-001'
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -41,15 +46,23 @@ def model_samples(
     seed: int,
     progress: Progress = lambda _: None,
 ) -> list[ModelSample]:
-    """Asks the model at `count` recorded persuadee turns, drawn from all that answer something.
+    """Samples the model at recorded persuadee turns.
 
-    A place at which it gives no words is left out.
+    Args:
+        chat: the fine-tuned model.
+        records: recorded dialogues.
+        count: turns drawn without replacement from all that answer the persuader.
+        seed: of the draw and the sampling.
+        progress: called with the number of replies just obtained.
+
+    Returns:
+        At most `count` samples; a turn at which the model gives no words is left out.
     """
-    places = answers(records)
-    drawn = generator(derive_seed(seed, "places")).permutation(len(places))[:count]
-    chosen = [places[index] for index in drawn]
-    seeds = [derive_seed(seed, "words", place) for place in range(len(chosen))]
-    replies = ask(LearnedUser(chat), [said for *_, said in chosen], seeds, progress)
+    candidates = recorded_answers(records)
+    order = generator(derive_seed(seed, "places")).permutation(len(candidates))[:count]
+    chosen = [candidates[index] for index in order]
+    seeds = [derive_seed(seed, "words", index) for index in range(len(chosen))]
+    replies = ask(LearnedUser(chat), [dialogue for *_, dialogue in chosen], seeds, progress)
     return [
         ModelSample(scenario=record.id, person=one_line(turn.response), model=reply.turn.response)
         for (record, turn, _), reply in zip(chosen, replies, strict=True)
@@ -57,14 +70,14 @@ def model_samples(
     ]
 
 
-def write_model_samples(said: Sequence[ModelSample], folder: Path) -> None:
-    """Keeps them beside a checkpoint: what its mind learned coherence from."""
-    lines = "".join(one.model_dump_json() + "\n" for one in said)
+def write_model_samples(samples: Sequence[ModelSample], folder: Path) -> None:
+    """Writes the samples to a checkpoint's folder, as what plausibility was fitted to."""
+    lines = "".join(sample.model_dump_json() + "\n" for sample in samples)
     (folder / FILE).write_text(lines, encoding="utf-8")
 
 
 def read_model_samples(path: Path) -> list[ModelSample]:
-    """What `write_model_samples` wrote.
+    """The samples that `write_model_samples` wrote.
 
     Raises:
         OSError: if the file can't be read.

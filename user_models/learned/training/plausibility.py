@@ -1,15 +1,12 @@
-"""Learns what people would say (`user_models.learned.plausibility`) from two contrasts.
+"""Fits the plausibility tests (`user_models.learned.plausibility`) to two contrasts.
 
-- *The model's own words*: what persuadees said against what the fine-tuned chat model says in
-  the same places (`user_models.learned.training.model_samples`). Subject and manner are the same in
-  both, so what is left to tell them by is how one thing leads to another. What is learned from
-  persuadees' words holds for persuaders', and for texts by other models and people about other
-  things.
-- *Foreign words*: persuaders' turns against the same with some words replaced by others out of
-  other turns. A model's own words are likely ones, so the first test takes unlikely words for
-  people's, and any nonsense made of them for sense.
-
-What was tried, and how far either carries, is in `docs/user-models.md`.
+- Model samples: recorded persuadee turns against what the fine-tuned chat model says at the same
+  points (`user_models.learned.training.model_samples`). Subject and style are the same in both, so
+  that whether they make sense is what tells them apart. The test carries over to persuaders' turns
+  and to texts by other people and models.
+- Word swaps: persuaders' turns against the same with some words replaced by words of other turns.
+  A model's samples consist of likely words, so the first test takes any unlikely text for a
+  person's, which this one corrects.
 """
 
 from __future__ import annotations
@@ -26,133 +23,159 @@ from user_models.learned.training.model_samples import ModelSample
 
 _log = logging.getLogger(__name__)
 
-_SHARES = (0.15, 0.3, 0.5)
-"""Of the words of a turn that are replaced, one of these."""
+_SWAP_SHARES = (0.15, 0.3, 0.5)
+"""Share of a turn's words that is replaced; one of these is drawn for each turn."""
 
-_RIDGE = 1e-2
-"""Inverse strength of the penalty on weights of standardised states. A tenth of it is softer on
-nonsense, ten times as much also shuts out how other people speak."""
+_INVERSE_PENALTY = 1e-2
+"""Inverse strength of the L2 penalty on weights of standardised states. A stronger penalty lets
+more nonsense pass, a weaker one rejects people of other styles."""
 
-_TOLERATED = 0.1
-"""Share of recorded persuader turns that read worse than what counts in full."""
+_THRESHOLD_QUANTILE = 0.1
+"""Share of recorded persuader turns with log-odds below the threshold for full plausibility."""
 
-ENOUGH = 8
-"""The model's words at fewer places teach nothing, and are left out."""
+MIN_SAMPLES = 8
+"""With fewer model samples their test is left out."""
 
 _FOLDS = 5
 
 
 def fit_plausibility(
     turns: Sequence[tuple[str, str]],
-    said: Sequence[ModelSample],
-    read: Callable[[str], np.ndarray],
+    samples: Sequence[ModelSample],
+    mean_state: Callable[[str], np.ndarray],
     rng: np.random.Generator,
 ) -> tuple[PlausibilityModel, dict[str, float]]:
-    """Both tests; without enough of the model's own words only that of foreign words.
+    """Fits both tests, or that of word swaps alone where there are too few model samples.
 
     Args:
         turns: scenario and text of recorded persuader turns, of at least two scenarios.
-        said: people's and the model's words in the same places.
-        read: gives a text's mean hidden states, (hidden size,); see `TurnEncoder.meaning`.
+        samples: the model's responses with people's at the same points.
+        mean_state: gives a text's mean hidden states, (hidden size,); see
+            `TurnEncoder.mean_state`.
+        rng: draws the word swaps.
 
     Returns:
-        The tests, and what each turn's text counts for by tests that have not seen its scenario;
-        a text that was said in several scenarios is left out.
+        The tests, and the plausibility of each turn's text by tests that were not fitted to its
+        scenario; a text that occurs in several scenarios is left out.
     """
     scenarios, texts = [name for name, _ in turns], [text for _, text in turns]
-    contrasts = {"foreign": (scenarios, texts, with_foreign_words(texts, rng))}
-    if len(said) < ENOUGH:
-        _log.warning("the model's own words are known at %d places: coherence is learned from "
-                     "foreign words alone", len(said))  # fmt: skip
+    contrasts = {"word_swaps": (scenarios, texts, with_word_swaps(texts, rng))}
+    if len(samples) < MIN_SAMPLES:
+        _log.warning(
+            "there are %d model samples: plausibility is learned from word swaps alone",
+            len(samples),
+        )
     else:
-        people, own = [one.person for one in said], [one.model for one in said]
-        contrasts["own"] = ([one.scenario for one in said], people, own)
-    states = _states(texts, read)
-    readings, counts = {}, np.ones(len(turns))
-    for name, (names, genuine, nonsense) in contrasts.items():
-        reading, unseen = _fit(
-            np.asarray(names), _states(genuine, read), _states(nonsense, read),
-            np.asarray(scenarios), states,
-        )  # fmt: skip
-        readings[name] = reading
-        counts *= unseen
-    places = Counter(text for _, text in set(turns))
-    unseen_counts = zip(texts, counts.tolist(), strict=True)
+        contrasts["model_samples"] = (
+            [sample.scenario for sample in samples],
+            [sample.person for sample in samples],
+            [sample.model for sample in samples],
+        )
+    states = _unit_states(texts, mean_state)
+    tests, unseen = {}, np.ones(len(turns))
+    for name, (pair_scenarios, genuine, nonsense) in contrasts.items():
+        test, plausibilities = _fit_test(
+            np.asarray(pair_scenarios),
+            _unit_states(genuine, mean_state),
+            _unit_states(nonsense, mean_state),
+            np.asarray(scenarios),
+            states,
+        )
+        tests[name] = test
+        unseen *= plausibilities
+    n_scenarios = Counter(text for _, text in set(turns))
     return (
-        PlausibilityModel(**readings),
-        {text: count for text, count in unseen_counts if places[text] == 1},
+        PlausibilityModel(**tests),
+        {
+            text: plausibility
+            for text, plausibility in zip(texts, unseen.tolist(), strict=True)
+            if n_scenarios[text] == 1
+        },
     )
 
 
-def with_foreign_words(texts: Sequence[str], rng: np.random.Generator) -> list[str]:
-    """Each text with some of its words replaced by words drawn from all of them."""
-    words = [word for text in texts for word in text.split()]
-    found = []
+def with_word_swaps(texts: Sequence[str], rng: np.random.Generator) -> list[str]:
+    """Each text with some of its words, at least one, replaced by words drawn from all texts.
+
+    >>> with_word_swaps(["one"], np.random.default_rng(0))
+    ['one']
+    """
+    vocabulary = [word for text in texts for word in text.split()]
+    swapped = []
     for text in texts:
-        own = text.split()
-        share = rng.choice(_SHARES)
-        places = np.flatnonzero(rng.random(len(own)) < share)
-        if not len(places) and own:
-            places = rng.integers(len(own), size=1)
-        for place in places:
-            own[place] = words[rng.integers(len(words))]
-        found.append(" ".join(own))
-    return found
+        words = text.split()
+        share = rng.choice(_SWAP_SHARES)
+        positions = np.flatnonzero(rng.random(len(words)) < share)
+        if not len(positions) and words:
+            positions = rng.integers(len(words), size=1)
+        for position in positions:
+            words[position] = vocabulary[rng.integers(len(vocabulary))]
+        swapped.append(" ".join(words))
+    return swapped
 
 
-def _fit(
-    scenarios: np.ndarray,
+def _fit_test(
+    pair_scenarios: np.ndarray,
     genuine: np.ndarray,
     nonsense: np.ndarray,
     turn_scenarios: np.ndarray,
     turns: np.ndarray,
 ) -> tuple[LinearTest, np.ndarray]:
-    """A test that tells pairs of rows of states, (n, hidden size), and what turns (m,) count for
-    by tests fitted to the pairs of other scenarios."""
-    odds = unseen_odds(scenarios, genuine, nonsense, turn_scenarios, turns)
-    full = float(np.quantile(odds, _TOLERATED))
-    scaler, logistic = _fitted(genuine, nonsense)
+    """A test that tells genuine rows from nonsense, and the turns' plausibility (m,).
+
+    The latter is by tests fitted to other scenarios' pairs; see `unseen_odds` for the arguments.
+    """
+    odds = unseen_odds(pair_scenarios, genuine, nonsense, turn_scenarios, turns)
+    threshold = float(np.quantile(odds, _THRESHOLD_QUANTILE))
+    scaler, logistic = _fit_logistic(genuine, nonsense)
     weights = logistic.coef_[0] / scaler.scale_
-    intercept = float(logistic.intercept_[0] - weights @ scaler.mean_) - full
-    reading = LinearTest(weights=tuple(weights.tolist()), intercept=intercept)
-    return reading, np.exp(SHARPNESS * np.minimum(0.0, odds - full))
+    intercept = float(logistic.intercept_[0] - weights @ scaler.mean_) - threshold
+    test = LinearTest(weights=tuple(weights.tolist()), intercept=intercept)
+    return test, np.exp(SHARPNESS * np.minimum(0.0, odds - threshold))
 
 
 def unseen_odds(
-    scenarios: np.ndarray,
+    pair_scenarios: np.ndarray,
     genuine: np.ndarray,
     nonsense: np.ndarray,
     turn_scenarios: np.ndarray,
     turns: np.ndarray,
 ) -> np.ndarray:
-    """Log-odds (m,) that the turns are genuine, each by a test fitted to other scenarios' pairs.
+    """Log-odds (m,) that turns are genuine, each by a test fitted to other scenarios' pairs.
 
     Where all pairs are of the scenarios left out, they are all used.
+
+    Args:
+        pair_scenarios: of the pairs, (n,).
+        genuine: states of one side, (n, hidden size).
+        nonsense: states of the other side, (n, hidden size).
+        turn_scenarios: of the turns, (m,).
+        turns: their states, (m, hidden size).
     """
     odds = np.zeros(len(turns))
     names = np.unique(turn_scenarios)
     folds = min(_FOLDS, len(names))
-    for part in range(folds):
-        held_out = names[part::folds]
-        kept, asked = ~np.isin(scenarios, held_out), np.isin(turn_scenarios, held_out)
-        kept = kept if kept.any() else ~kept
-        model = _fitted(genuine[kept], nonsense[kept])
-        odds[asked] = model.decision_function(turns[asked])
+    for fold in range(folds):
+        held_out = names[fold::folds]
+        train, test = ~np.isin(pair_scenarios, held_out), np.isin(turn_scenarios, held_out)
+        train = train if train.any() else ~train
+        model = _fit_logistic(genuine[train], nonsense[train])
+        odds[test] = model.decision_function(turns[test])
     return odds
 
 
-def _fitted(genuine: np.ndarray, nonsense: np.ndarray) -> Any:
+def _fit_logistic(genuine: np.ndarray, nonsense: np.ndarray) -> Any:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    said = np.repeat([1, 0], [len(genuine), len(nonsense)])
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=_RIDGE, max_iter=2000))
-    return model.fit(np.vstack([genuine, nonsense]), said)
+    labels = np.repeat([1, 0], [len(genuine), len(nonsense)])
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=_INVERSE_PENALTY, max_iter=2000))
+    return model.fit(np.vstack([genuine, nonsense]), labels)
 
 
-def _states(texts: Sequence[str], read: Callable[[str], np.ndarray]) -> np.ndarray:
-    """At length 1, (n, hidden size)."""
-    states = np.stack([read(text) for text in texts])
+def _unit_states(texts: Sequence[str], mean_state: Callable[[str], np.ndarray]) -> np.ndarray:
+    """Mean hidden states scaled to length 1, (n, hidden size)."""
+    states = np.stack([mean_state(text) for text in texts])
     lengths = np.linalg.norm(states, axis=1, keepdims=True)
     return np.asarray(np.divide(states, lengths, out=np.zeros_like(states), where=lengths > 0))

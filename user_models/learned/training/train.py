@@ -1,4 +1,4 @@
-"""Trains the learned user on recorded dialogues: its mind, and the chat model that speaks."""
+"""Trains the learned user on recorded dialogues: first its chat model, then its attitude model."""
 
 from __future__ import annotations
 
@@ -30,12 +30,13 @@ from persuade_env.llm.training.lora import (
 from persuade_env.seeding import derive_seed, generator
 from user_models.learned.attitude_model import FILE as ATTITUDE_MODEL_FILE
 from user_models.learned.encoder import TurnEncoder
+from user_models.learned.prompt import user_messages
 from user_models.learned.training.attitude_model import check_records, fit_attitude_model
 from user_models.learned.training.config import UserModelSettings
 from user_models.learned.training.model_samples import FILE as SAMPLES_FILE
 from user_models.learned.training.model_samples import model_samples, write_model_samples
-from user_models.learned.user import StateConstraint, render_reply, user_messages
 from user_models.querying import Progress
+from user_models.reply_format import StateConstraint, render_reply
 
 
 def user_examples(
@@ -43,8 +44,14 @@ def user_examples(
 ) -> list[Example]:
     """Training examples: every recorded dialogue once per epoch, loss on persuadee turns alone.
 
-    An attitude of 3.5 becomes the digit 3 or 4 with equal chance, so that the mean over
-    the digits, which is how the attitude is read where no mind decides it, learns the half.
+    An attitude of 3.5 becomes the digit 3 or 4 with equal probability, so that the mean over the
+    digits, which is the attitude where no attitude model predicts it, learns the half.
+
+    Args:
+        records: recorded dialogues.
+        tokenizer: of the model that is trained.
+        settings: its `epochs`.
+        seed: of the rounding.
     """
     return [
         _example(
@@ -61,7 +68,7 @@ def user_examples(
 def _example(dialogue: Dialogue, tokenizer: Any, seed: int) -> Example:
     rng = generator(seed)
     messages = user_messages(dialogue)
-    assistant = [index for index, one in enumerate(messages) if one["role"] == "assistant"]
+    assistant = [index for index, message in enumerate(messages) if message["role"] == "assistant"]
     trained = []
     for index, turn in zip(assistant, dialogue.persuadee_turns, strict=True):
         content = render_reply(turn, _rounded(turn, rng))
@@ -94,27 +101,33 @@ def train_user_model(
 ) -> list[dict[str, float]]:
     """Trains the learned user on the dialogues of `records`; writes a checkpoint to `folder`.
 
-    The chat model comes first, since the mind learns from its own words what nobody would say;
-    these are kept beside it (`user_models.learned.training.model_samples`).
+    The chat model is trained first, since its samples are the implausible examples that the
+    attitude model's plausibility test is fitted to. They are kept in the folder
+    (`user_models.learned.training.model_samples`).
 
     Args:
+        records: recorded dialogues.
+        folder: made if need be; a checkpoint in it is replaced.
+        base: name or path of the chat model to start from.
+        settings: of both models.
+        seed: of everything that is drawn.
         callbacks: of the chat model's trainer.
-        progress: told how many of its own words were just asked for.
+        progress: called with the number of samples just drawn from the chat model.
 
     Returns:
         The training log, see `train_lora`.
 
     Raises:
-        UserModelError: if a mind is wanted and `records` are too little for one, or the tokenizer
-            can't write a state.
+        UserModelError: if an attitude model is wanted and `records` are too few for one, or the
+            tokenizer can't write a state.
     """
     settings = settings or UserModelSettings()
     tokenizer = load_tokenizer(base)
-    StateConstraint(tokenizer)  # a tokenizer that can't write a state is refused before training
+    StateConstraint(tokenizer)  # refuses a tokenizer that can't write a state before training
     if settings.attitude_model is not None:
         check_records(records)
     folder.mkdir(parents=True, exist_ok=True)
-    # What was trained here before is no part of it.
+    # An earlier checkpoint's parts must not be mixed with the new ones.
     for earlier in (CHECKPOINT_FILE, ATTITUDE_MODEL_FILE, SAMPLES_FILE):
         (folder / earlier).unlink(missing_ok=True)
     examples = user_examples(records, tokenizer, settings, seed)
@@ -140,5 +153,7 @@ def train_user_model(
             encoder=TurnEncoder.load(base),
         )
         (folder / ATTITUDE_MODEL_FILE).write_text(attitude_model.model_dump_json(indent=1) + "\n")
-    save_checkpoint(folder, "user_model", [adapter], base=base)  # last: it makes the folder whole
+    save_checkpoint(
+        folder, "user_model", [adapter], base=base
+    )  # last: it marks the folder as complete
     return log

@@ -1,4 +1,4 @@
-"""The tagger on utterances labelled by hand."""
+"""The tagger against utterances labelled by hand."""
 
 import pytest
 
@@ -47,15 +47,14 @@ LABELLED = [
     ("We had a goat when I was small.", "story"),
     ("My shift starts at six.", "statement"),
     ("The museum opens on Sundays.", "statement"),
-    # What no pattern can read: counted as wrong, kept so that the test is not a list of successes.
+    # No pattern can read these: errors that are tolerated below.
     ("Sure, and pigs fly.", "refusal"),
     ("As if I had a choice.", "objection"),
 ]
 
 
-def test_it_reads_what_people_would():
-    right = [dialogue_acts(text) == (Act(label),) for text, label in LABELLED]
-    wrong = [text for (text, _), ok in zip(LABELLED, right, strict=True) if not ok]
+def test_it_agrees_with_the_labels():
+    wrong = [text for text, label in LABELLED if dialogue_acts(text) != (Act(label),)]
     assert len(wrong) <= 2, wrong
 
 
@@ -64,8 +63,8 @@ def test_every_act_is_found_somewhere(act):
     assert any(dialogue_acts(text) == (act,) for text, label in LABELLED if label == act)
 
 
-def test_each_sentence_counts_once():
-    found = dialogue_acts("No problem. Who pays? “I won't do it!” Thanks.")
-    assert found == (Act.REACTION, Act.QUESTION, Act.REFUSAL, Act.THANKS)
+def test_each_sentence_has_one_act():
+    acts = dialogue_acts("No problem. Who pays? “I won't do it!” Thanks.")
+    assert acts == (Act.REACTION, Act.QUESTION, Act.REFUSAL, Act.THANKS)
     assert dialogue_acts("…") == ()
     assert dialogue_acts("I'm in") == (Act.AGREEMENT,)

@@ -1,4 +1,4 @@
-"""What a text does is measured over the same turn without it; a broken parser is counted."""
+"""A text's effect is the excess over the same turn without it; failed replies are counted."""
 
 import pytest
 
@@ -12,20 +12,20 @@ from tests.helpers import felt, scenario
 TURNS = [Script(scenario(), ("I'll lend you my tent.", "And the dog?"))]
 
 
-class Reads:
-    """Likes tents; a 7 in what it hears is worth two points, a NUL breaks it."""
+class Literal:
+    """Gains one point by "tent" and two by a 7 in the response; a NUL makes it fail."""
 
     def reply(self, dialogues, seeds):
         return [self.answer(dialogue.turns[-1].response) for dialogue in dialogues]
 
-    def answer(self, said):
-        if "\x00" in said:
+    def answer(self, response):
+        if "\x00" in response:
             return UserReply(error=UserModelError("unreadable"))
-        return UserReply(turn=felt(3.0 + ("tent" in said) + 2 * ("7" in said)))
+        return UserReply(turn=felt(3.0 + ("tent" in response) + 2 * ("7" in response)))
 
 
 def test_an_excess_is_over_the_same_turn_without_the_text():
-    number, idle, broken = appended_texts(Reads(), TURNS, ["It is 7.", "It rains.", "\x00"], 0)
+    number, idle, broken = appended_texts(Literal(), TURNS, ["It is 7.", "It rains.", "\x00"], 0)
     assert number.excess == pytest.approx(2.0)
     assert idle.excess == 0.0
     assert (number.tried, number.failed) == (2, 0)

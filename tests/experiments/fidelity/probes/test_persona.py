@@ -1,4 +1,4 @@
-"""Another persona in the same scenario: what is changed, and what is found out by it."""
+"""Personas are changed in one respect, and changes of outcomes are found."""
 
 from experiments.fidelity.probes.persona import (
     OTHER_SEEDS,
@@ -29,14 +29,14 @@ class Trusting:
         self.trait, self.by_seed = trait, by_seed
 
     def reply(self, dialogues, seeds):
-        return [self.answer(*one) for one in zip(dialogues, seeds, strict=True)]
+        return [self.answer(*pair) for pair in zip(dialogues, seeds, strict=True)]
 
     def answer(self, dialogue, seed):
         accepts = self.trait in dialogue.scenario.persona.traits or (self.by_seed and seed % 2)
         return UserReply(turn=felt(6.0, Decision.ACCEPT if accepts else Decision.CONTINUE))
 
 
-def test_the_concern_that_is_spoken_to_is_the_one_replaced():
+def test_the_concern_that_is_addressed_is_the_one_replaced():
     changed, _ = with_foreign_main_concern([FIRST, SECOND], Embedder())
     tent, boat = changed.scenario.persona.concerns
     assert tent == TENT
@@ -45,7 +45,7 @@ def test_the_concern_that_is_spoken_to_is_the_one_replaced():
     assert changed.responses == FIRST.responses
 
 
-def test_foreign_concerns_leave_the_rest_of_a_person_alone():
+def test_foreign_concerns_leave_the_rest_of_a_persona_alone():
     changed, _ = with_foreign_concerns([FIRST, SECOND])
     before, after = FIRST.scenario.persona, changed.scenario.persona
     assert after.concerns == (BOAT,)
@@ -60,21 +60,21 @@ def test_one_trait_is_replaced():
 
 def test_the_trait_that_decides_is_found():
     flips = trait_flips(Trusting("gullible"), [FIRST, SECOND], seed=0)
-    assert {one.trait for one in flips if one.flipped} == {"gullible"}
-    assert sum(one.flipped for one in flips) == 2
+    assert {flip.trait for flip in flips if flip.flipped} == {"gullible"}
+    assert sum(flip.flipped for flip in flips) == 2
     assert len(flips) == 2 * (len(TRAITS) + OTHER_SEEDS)
 
 
-def test_what_another_seed_changes_is_told_apart_from_traits():
+def test_changes_by_another_seed_are_separate_from_those_by_traits():
     scripts = [Script(scenario(f"leisure-{number}"), FIRST.responses) for number in range(901, 931)]
     flips = trait_flips(Trusting("nobody", by_seed=True), scripts, seed=0)
-    assert not any(one.flipped for one in flips if one.trait)
-    noise = [one.flipped for one in flips if one.trait is None]
-    assert 0.3 < sum(noise) / len(noise) < 0.7
+    assert not any(flip.flipped for flip in flips if flip.trait)
+    by_seed = [flip.flipped for flip in flips if flip.trait is None]
+    assert 0.3 < sum(by_seed) / len(by_seed) < 0.7
 
 
 def test_outcomes_have_an_order_and_failures_none():
-    ends = [Gain("a", 1.0, outcome) for outcome in Outcome]
-    assert sorted(map(outcome_score, ends)) == [-1.0, 0.0, 1.0]
+    gains = [Gain("a", 1.0, outcome) for outcome in Outcome]
+    assert sorted(map(outcome_score, gains)) == [-1.0, 0.0, 1.0]
     assert outcome_score(Gain("a", 1.0, Outcome.ACCEPTED)) == 1.0
     assert outcome_score(Gain("a", None)) is None

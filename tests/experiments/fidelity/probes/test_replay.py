@@ -1,4 +1,4 @@
-"""The probes ask at the right places, and carry what a user model felt."""
+"""The probes query at the right points, and carry the user model's own attitudes."""
 
 from copy import copy
 
@@ -19,12 +19,13 @@ from persuade_env.dialogue import (
 )
 from persuade_env.protocols import UserReply
 from persuade_env.text.embedding import Embedder
-from tests.helpers import FAILURE, Deaf, felt, scenario
-from user_models.learned.attitude_model import STANCE_FEATURES, Argument, AttitudeModel
+from tests.helpers import FAILURE, ConstantEncoder, felt, scenario
+from user_models.learned.attitude_model import Argument, AttitudeModel
+from user_models.learned.features import STANCE_FEATURES
 from user_models.learned.plausibility import PlausibilityModel
 from user_models.learned.semantic_embedding import CommonComponents
 from user_models.learned.user import LearnedUser
-from user_models.rule_based import ConcernsUser
+from user_models.rule_based import RuleBasedUser
 
 
 def persuader(words: str) -> PersuaderTurn:
@@ -35,9 +36,9 @@ def person(words: str, attitude: float | None = None) -> PersuadeeTurn:
     return PersuadeeTurn(response=words, attitude=attitude)
 
 
-def record(name: str, *turns, did: bool | None = None) -> ScenarioRecord:
-    one = RecordedDialogue(id="d", turns=turns, outcome_label=did)
-    return ScenarioRecord(**scenario(name).model_dump(), dialogues=(one,))
+def record(name: str, *turns, outcome_label: bool | None = None) -> ScenarioRecord:
+    recorded = RecordedDialogue(id="d", turns=turns, outcome_label=outcome_label)
+    return ScenarioRecord(**scenario(name).model_dump(), dialogues=(recorded,))
 
 
 LONG = record(
@@ -48,24 +49,26 @@ LONG = record(
     persuader("To the lake."),
     person("No tent."),
     persuader("Take mine."),
-    did=True,
+    outcome_label=True,
 )
-SHORT = record("leisure-2", persuader("Come."), person("No."), did=False)
-TOLD = record("leisure-3", persuader("Come."), person("Hm.", 3.5), persuader("Do."), person("Ok."))
+SHORT = record("leisure-2", persuader("Come."), person("No."), outcome_label=False)
+WITHOUT_LABEL = record(
+    "leisure-3", persuader("Come."), person("Hm.", 3.5), persuader("Do."), person("Ok.")
+)
 
 
 class Rising:
-    """Half a point up from where it thinks it is, and says it accepts at a turn."""
+    """Rises by half a point each turn, and accepts at one turn."""
 
     def __init__(self, accepts_at: int = 0, fails_at: int = 0) -> None:
         self.accepts_at, self.fails_at = accepts_at, fails_at
-        self.heard = []
+        self.dialogues = []
 
     def reply(self, dialogues, seeds):
-        self.heard += dialogues
-        return [self.one(dialogue) for dialogue in dialogues]
+        self.dialogues += dialogues
+        return [self.answer(dialogue) for dialogue in dialogues]
 
-    def one(self, dialogue):
+    def answer(self, dialogue):
         turn = len(dialogue.persuader_turns)
         if turn == self.fails_at:
             return UserReply(error=FAILURE)
@@ -73,47 +76,48 @@ class Rising:
         return UserReply(turn=felt(dialogue.attitude + 0.5, accepts, "My own words."))
 
 
-def test_forced_replies_stand_beside_what_was_said_there():
+def test_forced_replies_are_paired_with_the_recorded_turns():
     user = Rising()
-    found, failed = teacher_forced_replies(user, [LONG, TOLD], 0)
+    replies, failed = teacher_forced_replies(user, [LONG, WITHOUT_LABEL], 0)
     assert failed == 0
     # Not "Hello.", which answers nothing.
-    assert [one.recorded.response for one in found] == ["Where to?", "No tent.", "Hm.", "Ok."]
-    assert [one.attitude for one in found] == [3.0, 3.0, 3.0, 3.5]
-    assert {one.simulated.response for one in found} == {"My own words."}
-    assert all(dialogue.turns[-1].role == "persuader" for dialogue in user.heard)
-    assert all(turn.analysis == "" for one in user.heard for turn in one.persuader_turns)
+    assert [reply.recorded.response for reply in replies] == ["Where to?", "No tent.", "Hm.", "Ok."]
+    assert [reply.attitude for reply in replies] == [3.0, 3.0, 3.0, 3.5]
+    assert {reply.simulated.response for reply in replies} == {"My own words."}
+    for dialogue in user.dialogues:
+        assert dialogue.turns[-1].role == "persuader"
+        assert all(turn.analysis == "" for turn in dialogue.persuader_turns)
 
 
 def test_failed_replies_are_counted():
-    found, failed = teacher_forced_replies(Rising(fails_at=1), [LONG, SHORT], 0)
-    assert (len(found), failed) == (1, 2)
-    along, broken = replayed_dialogues(Rising(fails_at=2), [LONG, SHORT], 0)
-    assert ([one.scenario for one in along], broken) == (["leisure-2"], 1)
+    replies, failed = teacher_forced_replies(Rising(fails_at=1), [LONG, SHORT], 0)
+    assert (len(replies), failed) == (1, 2)
+    (replayed,), failed = replayed_dialogues(Rising(fails_at=2), [LONG, SHORT], 0)
+    assert (replayed.scenario, failed) == ("leisure-2", 1)
 
 
-def test_along_a_dialogue_the_attitude_is_the_users_own_and_the_words_the_persons():
+def test_a_replay_has_the_users_own_attitudes_and_the_persons_words():
     user = Rising(accepts_at=2)
-    asked = []
-    (long, short), failed = replayed_dialogues(user, [LONG, SHORT, TOLD], 0, asked.append)
+    counts = []
+    (long, short), failed = replayed_dialogues(user, [LONG, SHORT, WITHOUT_LABEL], 0, counts.append)
     assert failed == 0
-    assert sum(asked) == 4  # three persuader turns and one; TOLD has no outcome
-    last = max(user.heard, key=lambda one: len(one.turns))
+    assert sum(counts) == 4  # persuader turns of the dialogues with an outcome label
+    last = max(user.dialogues, key=lambda dialogue: len(dialogue.turns))
     assert [turn.response for turn in last.turns] == [
         turn.response for turn in LONG.dialogues[0].turns
     ]
     assert [turn.attitude for turn in last.persuadee_turns] == [None, 3.5, 4.0]
-    # It would have accepted; the person went on, and so did it.
+    # Its acceptance does not end the replay, since the person went on.
     assert {turn.decision for turn in last.persuadee_turns} == {Decision.CONTINUE}
     assert (long.attitude, long.initial_attitude, long.decision) == (4.5, 3.0, Decision.ACCEPT)
     assert (short.attitude, short.decision) == (3.5, Decision.CONTINUE)
-    assert (long.did, short.did) == (True, False)
-    assert long.words == "Hello. Where to? No tent."
+    assert (long.outcome_label, short.outcome_label) == (True, False)
+    assert long.persuadee_text == "Hello. Where to? No tent."
 
 
-DEAF = Deaf(0.0)
+ENCODER = ConstantEncoder(0.0)
 
-MIND = AttitudeModel(
+ATTITUDE_MODEL = AttitudeModel(
     common=CommonComponents(mean=(0.0,), directions=()),
     plausibility=PlausibilityModel(),
     argument=Argument(
@@ -132,32 +136,32 @@ MIND = AttitudeModel(
 )
 
 
-def test_a_mind_decides_as_it_hears_and_says_that_it_knows_no_mind():
-    said = LONG.dialogue(LONG.dialogues[0], until=2)
-    bare = said.model_copy(update={"scenario": scenario(concerns=())})
-    first, second = AttitudeOnlyUser(MIND, DEAF).reply([bare, said], [1, 7])
+def test_an_attitude_model_alone_needs_concerns():
+    dialogue = LONG.dialogue(LONG.dialogues[0], until=2)
+    bare = dialogue.model_copy(update={"scenario": scenario(concerns=())})
+    first, second = AttitudeOnlyUser(ATTITUDE_MODEL, ENCODER).reply([bare, dialogue], [1, 7])
     assert first.error is not None
-    ((attitude, decision),) = MIND.predict([said], [7], Embedder(), DEAF)
+    ((attitude, decision),) = ATTITUDE_MODEL.predict([dialogue], [7], Embedder(), ENCODER)
     assert (second.turn.attitude, second.turn.decision) == (attitude, decision)
 
 
-def test_only_a_learned_users_mind_may_go_without_words():
-    learned = object.__new__(LearnedUser)  # no language model is asked here
-    learned.attitude_model, learned.encoder, learned.n_drafts = MIND, DEAF, 4
-    undecided = copy(learned)
-    undecided.attitude_model = None
-    spared = attitude_only(learned, [LONG])
-    assert isinstance(spared, AttitudeOnlyUser)
-    assert spared.attitude_model is MIND
-    strange = LONG.model_copy(update={"persona": None})
-    for user, records in ((learned, [LONG, strange]), (undecided, [LONG])):
-        asked = attitude_only(user, records)
-        assert isinstance(asked, LearnedUser)
-        assert (asked.attitude_model, asked.n_drafts, user.n_drafts) == (user.attitude_model, 1, 4)
-    other = ConcernsUser()
+def test_only_a_learned_user_is_reduced_to_its_attitude_model():
+    learned = object.__new__(LearnedUser)  # no language model is used here
+    learned.attitude_model, learned.encoder, learned.n_drafts = ATTITUDE_MODEL, ENCODER, 4
+    without_model = copy(learned)
+    without_model.attitude_model = None
+    reduced = attitude_only(learned, [LONG])
+    assert isinstance(reduced, AttitudeOnlyUser)
+    assert reduced.attitude_model is ATTITUDE_MODEL
+    bare = LONG.model_copy(update={"persona": None})
+    for user, records in ((learned, [LONG, bare]), (without_model, [LONG])):
+        quick = attitude_only(user, records)
+        assert isinstance(quick, LearnedUser)
+        assert (quick.attitude_model, quick.n_drafts, user.n_drafts) == (user.attitude_model, 1, 4)
+    other = RuleBasedUser()
     assert attitude_only(other, [LONG]) is other
 
 
-@pytest.mark.parametrize("user", [ConcernsUser(), AttitudeOnlyUser(MIND, DEAF)])
-def test_the_same_seed_gives_the_same_course(user):
+@pytest.mark.parametrize("user", [RuleBasedUser(), AttitudeOnlyUser(ATTITUDE_MODEL, ENCODER)])
+def test_the_same_seed_gives_the_same_replay(user):
     assert replayed_dialogues(user, [LONG, SHORT], 3) == replayed_dialogues(user, [LONG, SHORT], 3)

@@ -10,7 +10,7 @@ from persuade_env.llm.chat_template import encode_chat
 from persuade_env.llm.loading import load_model
 from persuade_env.protocols import StopReason
 from persuade_env.scenarios import load_corpus
-from user_models.learned.user import user_messages
+from user_models.learned.prompt import user_messages
 
 PROMPTS = [
     [{"role": "user", "content": "Name three colours."}],
