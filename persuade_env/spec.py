@@ -129,6 +129,8 @@ def _parse_text(text: str) -> Spec:
     if is_url(text):
         return _parse_url(text)
     name, has_argument, argument = text.partition("=")
+    if not name:
+        raise SpecError(f"{text!r} names nothing: write a name, such as `concerns`")
     if name == "population" and has_argument:
         return _parse_population(argument)
     if "+" in text and not has_argument:

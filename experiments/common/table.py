@@ -70,21 +70,13 @@ class DataTable:
         return kept
 
     def terminal(self, width: int, *, wide: bool = False) -> Table:
-        """For a terminal of a width; what was left out stands below, with `wide` nothing is."""
+        """For a terminal of a width: the columns that fit, or with `wide` all."""
         kept = list(range(len(self.columns))) if wide else self.fitting(width)
-        left_out = [
-            column.heading for index, column in enumerate(self.columns) if index not in kept
-        ]
-        notes = list(self.notes)
-        if left_out:
-            notes.append(f"left out: {', '.join(left_out)} (--wide, or --format markdown|csv|json)")
         table = Table(
             title=escape(self.title) or None,
             title_justify="left",
             box=SIMPLE_HEAD,
             padding=(0, 1, 0, 0),
-            caption=escape("\n".join(notes)) or None,
-            caption_justify="left",
         )
         for index in kept:
             column = self.columns[index]
@@ -96,6 +88,13 @@ class DataTable:
                 table.add_section()
             table.add_row(*(escape(row[index]) for index in kept))
         return table
+
+    def _left_out(self, width: int) -> list[str]:
+        kept = self.fitting(width)
+        names = [column.heading for index, column in enumerate(self.columns) if index not in kept]
+        if not names:
+            return []
+        return [f"left out: {', '.join(names)} (--wide, or --format markdown|csv|json)"]
 
     def markdown(self) -> str:
         """For a document; a pipe in a cell is escaped."""
@@ -135,6 +134,8 @@ class DataTable:
             if wide:  # a console cuts what is wider than itself
                 console = Console(file=console.file, width=_VERY_WIDE)
             console.print(self.terminal(console.width, wide=wide))
+            for note in (*self.notes, *([] if wide else self._left_out(console.width))):
+                console.print(note, markup=False, highlight=False)
             return
         text = {"markdown": self.markdown, "csv": self.csv, "json": self.json}[format]()
         console.print(text.rstrip("\n"), markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,95 @@
+from persuade_env.dialogue import Decision, PersuaderTurn
+from persuade_env.episode import EpisodeStop, start, start_from
+from persuade_env.errors import PersuaderError
+from persuade_env.rollout import acting, play, rollout
+from persuade_env.seeding import derive_seed
+from tests.helpers import FAILURE, ScriptedPersuader, ScriptedUser, felt, scenario, spoken
+
+SCENARIOS = [scenario(f"leisure-{number:03d}") for number in range(3)]
+
+
+def test_finished_episodes_drop_out_of_the_batches():
+    class EndsFirst(ScriptedUser):
+        def _one(self, dialogue):
+            reply = super()._one(dialogue)
+            if dialogue.scenario.id == "leisure-000":
+                turn = felt(6, Decision.ACCEPT)
+                return type(reply)(turn=turn)
+            return reply
+
+    user = EndsFirst(felt(4))
+    episodes = rollout(ScriptedPersuader(), user, SCENARIOS, [0, 1, 2], max_turns=3)
+    assert [len(call) for call in user.calls] == [3, 2, 2]
+    assert [episode.stop for episode in episodes] == [
+        EpisodeStop.ACCEPTED,
+        EpisodeStop.MAX_TURNS,
+        EpisodeStop.MAX_TURNS,
+    ]
+
+
+def test_each_episode_has_its_own_limit_of_turns():
+    user = ScriptedUser(felt(4))
+    episodes = [start(one, seed) for seed, one in enumerate(SCENARIOS)]
+    played = play(episodes, acting(ScriptedPersuader()), user, max_turns=[1, 3, 2])
+    assert [episode.turn for episode in played] == [1, 3, 2]
+
+
+def test_seeds_are_the_episode_s_or_the_caller_s():
+    user = ScriptedUser(felt(4))
+    play([start(SCENARIOS[0], 7)], acting(ScriptedPersuader()), user, max_turns=2)
+    assert user.seeds == [[derive_seed(7, "user", turn)] for turn in range(2)]
+    other = ScriptedUser(felt(4))
+    play(
+        [start(SCENARIOS[0], 7)],
+        acting(ScriptedPersuader()),
+        other,
+        max_turns=2,
+        user_seed=lambda index, episode: 100 * index + episode.turn,
+    )
+    assert other.seeds == [[0], [1]]
+
+
+def test_every_turn_is_told_in_order():
+    told = []
+    play(
+        [start(one, seed) for seed, one in enumerate(SCENARIOS)],
+        acting(ScriptedPersuader()),
+        ScriptedUser(felt(4)),
+        max_turns=2,
+        on_turn=lambda index, reply, episode: told.append((index, episode.turn, reply.turn)),
+    )
+    assert [(index, turn) for index, turn, _ in told] == [(i, t) for t in (1, 2) for i in range(3)]
+
+
+def test_a_persuader_that_raises_makes_what_is_running_invalid():
+    def act(indices, episodes):
+        if episodes[0].turn == 1:
+            raise PersuaderError("out of words")
+        return [spoken("Hello.") for _ in episodes]
+
+    played = play([start(one, 0) for one in SCENARIOS], act, ScriptedUser(felt(4)), max_turns=3)
+    assert {episode.error_kind for episode in played} == {"persuader"}
+    assert {episode.turn for episode in played} == {2}
+
+
+def test_a_failed_reply_costs_its_own_episode():
+    class FailsOnce(ScriptedUser):
+        def _one(self, dialogue):
+            reply = super()._one(dialogue)
+            failed = dialogue.scenario.id == "leisure-001"
+            return type(reply)(error=FAILURE) if failed else reply
+
+    played = rollout(ScriptedPersuader(), FailsOnce(felt(4)), SCENARIOS, [0, 1, 2], max_turns=2)
+    assert [episode.valid for episode in played] == [True, False, True]
+
+
+def test_an_episode_can_go_on_from_the_middle_of_a_dialogue():
+    begun = (
+        start(SCENARIOS[0], 0).dialogue.extended(PersuaderTurn(response="Hi.")).extended(felt(5))
+    )
+    (episode,) = play(
+        [start_from(begun, 3)], acting(ScriptedPersuader()), ScriptedUser(felt(6)), max_turns=1
+    )
+    assert episode.turn == 1
+    assert len(episode.dialogue.turns) == 4
+    assert episode.reward_terms[0]["attitude_gain"] == (6 - 5) / 6
