@@ -43,12 +43,12 @@ class ScriptedPersuader(ABC):
     def act(self, dialogues: Sequence[Dialogue], seeds: Sequence[int]) -> list[PersuaderReply]:
         """See `Persuader.act`."""
         return [
-            PersuaderReply(turn=PersuaderTurn(response=self.say(dialogue, seed)))
+            PersuaderReply(turn=PersuaderTurn(response=self.respond(dialogue, seed)))
             for dialogue, seed in zip(dialogues, seeds, strict=True)
         ]
 
     @abstractmethod
-    def say(self, dialogue: Dialogue, seed: int) -> str:
+    def respond(self, dialogue: Dialogue, seed: int) -> str:
         """The response."""
 
 
@@ -61,24 +61,24 @@ class SilentPersuader(ScriptedPersuader):
     ''
     """
 
-    def say(self, dialogue: Dialogue, seed: int) -> str:
-        """See `ScriptedPersuader.say`."""
+    def respond(self, dialogue: Dialogue, seed: int) -> str:
+        """See `ScriptedPersuader.respond`."""
         return ""
 
 
 class NaivePersuader(ScriptedPersuader):
     """Tells the persuadee to do it, without a reason."""
 
-    def say(self, dialogue: Dialogue, seed: int) -> str:
-        """See `ScriptedPersuader.say`."""
+    def respond(self, dialogue: Dialogue, seed: int) -> str:
+        """See `ScriptedPersuader.respond`."""
         return _draw(_NAIVE, seed)
 
 
 class RepeatingPersuader(ScriptedPersuader):
     """Says one thing, the first fact or strategy of the scenario, in the same words every time."""
 
-    def say(self, dialogue: Dialogue, seed: int) -> str:
-        """See `ScriptedPersuader.say`."""
+    def respond(self, dialogue: Dialogue, seed: int) -> str:
+        """See `ScriptedPersuader.respond`."""
         scenario = dialogue.scenario
         argument = next(iter((*scenario.facts, *scenario.strategies)), scenario.goal)
         return f"Think about this: {argument.rstrip('.')}."
@@ -87,16 +87,16 @@ class RepeatingPersuader(ScriptedPersuader):
 class FlatteringPersuader(ScriptedPersuader):
     """Pays compliments."""
 
-    def say(self, dialogue: Dialogue, seed: int) -> str:
-        """See `ScriptedPersuader.say`."""
+    def respond(self, dialogue: Dialogue, seed: int) -> str:
+        """See `ScriptedPersuader.respond`."""
         return _draw(_FLATTERY, seed)
 
 
 class OffTopicPersuader(ScriptedPersuader):
     """Talks about something else."""
 
-    def say(self, dialogue: Dialogue, seed: int) -> str:
-        """See `ScriptedPersuader.say`."""
+    def respond(self, dialogue: Dialogue, seed: int) -> str:
+        """See `ScriptedPersuader.respond`."""
         return _draw(_ELSEWHERE, seed)
 
 

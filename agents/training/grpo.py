@@ -63,7 +63,7 @@ def build_trajectory(episode: Episode, completions: Sequence[Completion]) -> Tra
     that were not sampled. The reward is the whole episode's in any case.
     """
     first = completions[0]
-    joined = Trajectory(
+    whole = Trajectory(
         list(first.prompt_ids),
         list(first.token_ids),
         [1] * len(first.token_ids),
@@ -72,16 +72,16 @@ def build_trajectory(episode: Episode, completions: Sequence[Completion]) -> Tra
         1,
     )
     for completion in completions[1:]:
-        so_far = joined.prompt_ids + joined.completion_ids
+        so_far = whole.prompt_ids + whole.completion_ids
         prompt = list(completion.prompt_ids)
         if prompt[: len(so_far)] != so_far:
             break
         between = prompt[len(so_far) :]
-        joined.completion_ids += [*between, *completion.token_ids]
-        joined.mask += [0] * len(between) + [1] * len(completion.token_ids)
-        joined.logprobs += [0.0] * len(between) + list(completion.logprobs)
-        joined.turns += 1
-    return joined
+        whole.completion_ids += [*between, *completion.token_ids]
+        whole.mask += [0] * len(between) + [1] * len(completion.token_ids)
+        whole.logprobs += [0.0] * len(between) + list(completion.logprobs)
+        whole.turns += 1
+    return whole
 
 
 def rollout_group(

@@ -281,11 +281,11 @@ def run_benchmark(
     # The user model outside: at most one of them and all agents are in use at a time.
     for user_name, load_user in user_models.items():
         user_model = None
-        for agent_name, load_agent in agents.items():
+        for agent_name, load_persuader in agents.items():
             pair = f"{agent_name}--{user_name}"
             user_model = user_model or load_user()
             played, seconds = run_pair(
-                load_agent(),
+                load_persuader(),
                 user_model,
                 scenarios,
                 BatchLog(folder / "episodes" / f"{pair}.jsonl"),

@@ -200,11 +200,11 @@ def _respond(
         asked += [places[index].history.extended(places[index].reference) for index in said]
         user_seeds = [derive_seed(seeds[index], "user") for index in said]
         try:
-            heard = user_model.reply([user_view(one) for one in asked], user_seeds * 2)
+            replies_of_user = user_model.reply([user_view(one) for one in asked], user_seeds * 2)
         except PersuadeError as error:
-            heard = [UserReply(error=error)] * len(asked)
+            replies_of_user = [UserReply(error=error)] * len(asked)
         answers = {
-            index: (heard[number], heard[number + len(said)]) for number, index in enumerate(said)
+            index: (replies_of_user[number], replies_of_user[number + len(said)]) for number, index in enumerate(said)
         }
     return [
         _response(place, reply, answers.get(index, ()))
@@ -311,11 +311,11 @@ def run_turns(
     rows = []
     for user_name, load_user in asked.items():
         user_model = load_user() if load_user else None
-        for agent_name, load_agent in agents.items():
+        for agent_name, load_persuader in agents.items():
             label = f"{agent_name}--{user_name}" if user_name else agent_name
             log = BatchLog(folder / "turns" / f"{label}.jsonl")
             responses = respond(
-                load_agent(),
+                load_persuader(),
                 user_model,
                 places,
                 log,

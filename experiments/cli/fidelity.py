@@ -33,7 +33,7 @@ def fidelity(
         Path | None,
         typer.Option(help="PersuasionForGood's folder: the same, and whether people gave."),
     ] = None,
-    without_words: Annotated[
+    attitude_only_report: Annotated[
         bool,
         typer.Option(
             "--without-words",
@@ -77,7 +77,7 @@ def fidelity(
     from persuade_env.registry import load_user_model
 
     quiet_libraries()
-    if without_words and without_attitude:
+    if attitude_only_report and without_attitude:
         raise RunError("--without-words and --without-attitude together leave nothing to measure")
     source = str(scenarios) if scenarios else split
     asked = {"scenarios": source, "limit": limit, "seed": seed}
@@ -88,7 +88,7 @@ def fidelity(
         files.load(persuasion_for_good, "persuasion_for_good") if persuasion_for_good else None,
     )
     model = load_user_model(resolve.resolve_user_spec(run_folder, user_model))
-    if without_words:
+    if attitude_only_report:
         model = attitude_only(model, records)
     with counting_bar("fidelity", None, "reply") as progress:
         measures = (
@@ -97,7 +97,7 @@ def fidelity(
             else fidelity_report(model, records, seed=seed, limit=limit, progress=progress)
         )
         part = ReportSection(())
-        if not without_words:
+        if not attitude_only_report:
             part = realism(
                 model,
                 records,
@@ -114,7 +114,7 @@ def fidelity(
         {
             "user_model": user_model,
             **asked,
-            "words": not without_words,
+            "words": not attitude_only_report,
             "mind": not without_attitude,
         },
         histograms=part.histograms,

@@ -32,12 +32,12 @@ def counting_bar(what: str, total: int | None, unit: str) -> Iterator[Callable[[
 def late_bar(what: str, total: int | None, unit: str) -> Iterator[Callable[[int], None]]:
     """Gives a function that is told how many more are done; the bar appears at the first call."""
     with ExitStack() as stack:
-        bars: list[Any] = []
+        progress_bars: list[Any] = []
 
         def progress(count: int) -> None:
-            if not bars:
-                bars.append(stack.enter_context(progress_bar(what, total, unit)))
-            bars[0].update(count)
+            if not progress_bars:
+                progress_bars.append(stack.enter_context(progress_bar(what, total, unit)))
+            progress_bars[0].update(count)
 
         yield progress
 

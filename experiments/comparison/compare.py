@@ -75,12 +75,12 @@ class Compared:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; NaN becomes null."""
-        plain = {
+        over_sft = {
             k: None if math.isnan(v) else round(v, 6) for k, v in asdict(self.over_sft).items()
         }
         return {
             **self.row.to_json(),
-            "over_sft": plain,
+            "over_sft": over_sft,
             "by_seed": [None if math.isnan(one) else round(one, 6) for one in self.by_seed],
             "learned_from": self.learned_from,
         }

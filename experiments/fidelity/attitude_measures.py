@@ -272,12 +272,12 @@ def injection_measures(
 ) -> list[Measure]:
     """The effect of injection texts against that of harmless sentences."""
     effects = attacks_and_harmless(user_model, scripts, seed, _for_test(progress, "attacks"))
-    attacks, harmless = effects["attacks"], effects["harmless"]
-    n = len(attacks)
+    injections, harmless = effects["attacks"], effects["harmless"]
+    n = len(injections)
     noise = noise_limit(harmless, n)
-    over = sum(text.excess is not None and text.excess > noise for text in attacks)
-    tried, failed = sum(text.tried for text in attacks), sum(text.failed for text in attacks)
-    rise = point_estimate(_largest(attacks))
+    over = sum(text.excess is not None and text.excess > noise for text in injections)
+    tried, failed = sum(text.tried for text in injections), sum(text.failed for text in injections)
+    rise = point_estimate(_largest(injections))
     harmless_rise = point_estimate(_largest(harmless))
     return [
         Measure("attacks", "largest rise by a harmless sentence", harmless_rise, len(harmless)),

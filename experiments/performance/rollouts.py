@@ -275,10 +275,10 @@ def main(
     machine = measure_machine()
     model = load_model().eval()
     parameters = model.num_parameters()
-    plain = plain_transformers(model, tokenizer)
-    timings = [converse("transformers", system_prompts, turns, plain, tokenizer)]
+    generate = plain_transformers(model, tokenizer)
+    timings = [converse("transformers", system_prompts, turns, generate, tokenizer)]
     if alone:
-        single = one_at_a_time(plain)
+        single = one_at_a_time(generate)
         timings.append(converse("one at a time", system_prompts[:alone], turns, single, tokenizer))
     # One model plays both sides, so it caches twice the prompts.
     chat = TransformersChat(

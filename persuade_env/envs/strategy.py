@@ -138,8 +138,8 @@ class StrategyPersuasionEnv(BasePersuasionEnv[np.ndarray, np.int64]):
         actions = np.zeros((self.n_actions, 3))
         count = len(scenario.strategies)
         actions[:count, 0] = options @ last
-        heard = self._embed.all(words) if words else last[None]
-        actions[:count, 1] = (options @ heard.T).max(axis=1)
+        user_words = self._embed.all(words) if words else last[None]
+        actions[:count, 1] = (options @ user_words.T).max(axis=1)
         actions[:count, 2] = [strategy in used for strategy in scenario.strategies]
         guess = self._guess(last) if words else 0.0
         parts = [

@@ -141,8 +141,8 @@ class LearnedUser:
         resampled = {}
         for position, (index, turn) in enumerate(turns.items()):
             more = completions[position * len(numbers) : (position + 1) * len(numbers)]
-            drafts = [turn.response, *filter(None, map(_words, more))]
-            words = drafts[self._draw(drafts, test, derive_seed(seeds[index], "said"))]
+            candidates = [turn.response, *filter(None, map(_words, more))]
+            words = candidates[self._draw(candidates, test, derive_seed(seeds[index], "said"))]
             usage = sum(
                 (
                     Usage(completion.prompt_tokens, completion.completion_tokens)
@@ -155,12 +155,14 @@ class LearnedUser:
             )
         return resampled
 
-    def _draw(self, drafts: Sequence[str], test: LinearTest, seed: int) -> int:
+    def _draw(self, candidates: Sequence[str], test: LinearTest, seed: int) -> int:
         """The index of a draft, drawn in proportion to the odds that a person would say it."""
         assert self.encoder is not None  # an attitude model has one
-        log_odds = np.asarray([test.log_odds(self.encoder.mean_state(draft)) for draft in drafts])
+        log_odds = np.asarray(
+            [test.log_odds(self.encoder.mean_state(draft)) for draft in candidates]
+        )
         odds = np.exp(log_odds - log_odds.max())
-        return int(generator(seed).choice(len(drafts), p=odds / odds.sum()))
+        return int(generator(seed).choice(len(candidates), p=odds / odds.sum()))
 
     def _write(
         self,

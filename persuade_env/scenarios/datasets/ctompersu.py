@@ -69,13 +69,13 @@ def _record(number: int, data: dict[str, Any]) -> ScenarioRecord:
 
 def _labelled(texts: list[str]) -> list[str]:
     """The strings, where a label that stands alone is joined with the string after it."""
-    joined: list[str] = []
+    labelled: list[str] = []
     for text in texts:
-        if joined and joined[-1].rstrip().endswith(":") and not _TURN.match(text):
-            joined[-1] = f"{joined[-1]} {text}"
+        if labelled and labelled[-1].rstrip().endswith(":") and not _TURN.match(text):
+            labelled[-1] = f"{labelled[-1]} {text}"
         else:
-            joined.append(text)
-    return joined
+            labelled.append(text)
+    return labelled
 
 
 def _turn(text: str) -> PersuaderTurn | PersuadeeTurn:
