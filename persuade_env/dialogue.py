@@ -200,6 +200,11 @@ class PersuaderTurn(_Frozen):
     bluff: bool = Field(
         default=False, description="Label: the turn invents a fact or fakes experience."
     )
+    good: bool | None = Field(
+        default=None,
+        description="Label: whether this is a good turn, in a dialogue of mixed quality; null in "
+        "all others, whose quality says it.",
+    )
 
 
 class PersuadeeTurn(_Frozen):
@@ -302,8 +307,10 @@ class RecordedDialogue(_Frozen):
     """
 
     id: NonEmpty = Field(description="Unique within the scenario.")
-    quality: Literal["competent", "poor"] | None = Field(
-        default=None, description="How well the persuader persuades; null where unknown."
+    quality: Literal["competent", "mixed", "poor"] | None = Field(
+        default=None,
+        description="How the persuader goes about it; null where unknown. In a mixed dialogue "
+        "each persuader turn says whether it is `good`.",
     )
     persona: Persona | None = Field(
         default=None, description="The persuadee's persona, where not the scenario's."
@@ -312,6 +319,19 @@ class RecordedDialogue(_Frozen):
     outcome_label: bool | None = Field(
         default=None, description="What the person did afterwards (PersuasionForGood: gave money)."
     )
+
+    @model_validator(mode="after")
+    def _marked(self) -> Self:
+        marks = [turn.good is not None for turn in self.turns if isinstance(turn, PersuaderTurn)]
+        if self.quality == "mixed" and not all(marks):
+            raise ValueError("every persuader turn of a mixed dialogue says whether it is good")
+        if self.quality != "mixed" and any(marks):
+            raise ValueError("only a mixed dialogue says of its turns whether they are good")
+        return self
+
+    def is_good(self, turn: PersuaderTurn) -> bool:
+        """Whether a persuader turn of this dialogue is one to learn from; so are unmarked ones."""
+        return turn.good if turn.good is not None else self.quality != "poor"
 
 
 class ScenarioRecord(Scenario):

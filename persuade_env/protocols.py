@@ -232,9 +232,11 @@ def persuader_view(dialogue: Dialogue) -> Dialogue:
 def user_view(dialogue: Dialogue) -> Dialogue:
     """The dialogue as the persuadee hears it: nothing of a turn but its words, no candidates."""
     turns = [
-        turn.model_copy(update={"analysis": "", "strategy": "", "appeal": None, "bluff": False})
+        turn.model_copy(
+            update={"analysis": "", "strategy": "", "appeal": None, "bluff": False, "good": None}
+        )
         if isinstance(turn, PersuaderTurn)
-        and (turn.analysis or turn.strategy or turn.appeal or turn.bluff)
+        and (turn.analysis or turn.strategy or turn.appeal or turn.bluff or turn.good is not None)
         else turn
         for turn in dialogue.turns
     ]

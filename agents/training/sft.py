@@ -20,16 +20,15 @@ from persuade_env.protocols import persuader_view
 
 
 def sft_examples(records: Sequence[ScenarioRecord], tokenizer: Any) -> list[Example]:
-    """One training example per dialogue that is not marked as poor, with loss on persuader turns.
+    """One training example per dialogue with good turns, with loss on these persuader turns.
 
+    Nothing is learned from turns of poor persuaders, nor from the bad ones of mixed dialogues.
     Turns without an analysis (public data sets) are excluded from the loss, because the model
     should learn the complete intent-to-strategy format.
     """
     examples = []
     for record in records:
         for recorded in record.dialogues:
-            if recorded.quality == "poor":
-                continue
             dialogue = persuader_view(record.dialogue(recorded))
             messages = persuader_messages(dialogue)
             assistant = [
@@ -38,7 +37,7 @@ def sft_examples(records: Sequence[ScenarioRecord], tokenizer: Any) -> list[Exam
             trained = [
                 index
                 for index, turn in zip(assistant, dialogue.persuader_turns, strict=True)
-                if turn.analysis
+                if turn.analysis and recorded.is_good(turn)
             ]
             if trained:
                 examples.append(supervised_example(tokenizer, messages[: trained[-1] + 1], trained))

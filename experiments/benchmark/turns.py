@@ -204,7 +204,8 @@ def _respond(
         except PersuadeError as error:
             replies_of_user = [UserReply(error=error)] * len(asked)
         answers = {
-            index: (replies_of_user[number], replies_of_user[number + len(said)]) for number, index in enumerate(said)
+            index: (replies_of_user[number], replies_of_user[number + len(said)])
+            for number, index in enumerate(said)
         }
     return [
         _response(place, reply, answers.get(index, ()))

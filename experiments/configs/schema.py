@@ -28,7 +28,8 @@ class RunSettings:
     seed: int = 0
     """Of everything that is drawn."""
     scenarios: str | None = None
-    """A scenario file to train and test on, split as the corpus is; none for the corpus."""
+    """A scenario file, or a corpus that ships (`literary`, `plain`), to train and test on; none for
+    the default corpus."""
     user_model: UserModelSettings = field(default_factory=UserModelSettings)
     sft: SFTSettings = field(default_factory=SFTSettings)
     train_user: str = "learned"

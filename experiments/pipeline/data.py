@@ -11,7 +11,15 @@ from experiments.common.storage import write_json
 from experiments.configs.schema import RunSettings
 from persuade_env.dialogue import ScenarioRecord
 from persuade_env.errors import RunError
-from persuade_env.scenarios import SPLITS, halves, load, load_corpus, split_of
+from persuade_env.scenarios import (
+    CORPORA,
+    DEFAULT_CORPUS,
+    SPLITS,
+    halves,
+    load,
+    load_corpus,
+    split_of,
+)
 
 
 @dataclass(frozen=True)
@@ -30,7 +38,11 @@ class RunData:
             ScenarioError: if a file is named and is not as it should be.
             RunError: if it has too few scenarios to train two user models and to test.
         """
-        records = load(settings.scenarios) if settings.scenarios else load_corpus()
+        source = settings.scenarios
+        if source is None or source in CORPORA:
+            records = load_corpus(name=source or DEFAULT_CORPUS)
+        else:
+            records = load(source)
         train, validation, test = (
             [record for record in records if split_of(record) == split] for split in SPLITS
         )

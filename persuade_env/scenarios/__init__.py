@@ -1,6 +1,8 @@
 """Scenarios: the shipped corpus, its splits, and readers of public data sets."""
 
 from persuade_env.scenarios.io import (
+    CORPORA,
+    DEFAULT_CORPUS,
     FORMATS,
     check,
     json_schema,
@@ -10,6 +12,8 @@ from persuade_env.scenarios.io import (
 from persuade_env.scenarios.splits import SPLITS, halves, split_of
 
 __all__ = [
+    "CORPORA",
+    "DEFAULT_CORPUS",
     "FORMATS",
     "SPLITS",
     "check",

@@ -132,30 +132,47 @@ def _messages(error: ValidationError) -> list[str]:
     return messages
 
 
+DEFAULT_CORPUS = "literary"
+CORPORA = MappingProxyType(
+    {DEFAULT_CORPUS: "corpus.jsonl", "plain": "corpus"},
+)
+"""What ships, by name: a file, or a folder of files.
+
+`plain` is written in everyday words and takes the place of `literary` once the user models are
+trained on it."""
+
+
 @cache
-def _corpus() -> tuple[ScenarioRecord, ...]:
-    with resources.as_file(resources.files("persuade_env.scenarios") / "corpus.jsonl") as path:
-        return tuple(load(path))
+def _corpus(name: str) -> tuple[ScenarioRecord, ...]:
+    with resources.as_file(resources.files("persuade_env.scenarios") / CORPORA[name]) as path:
+        files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
+        return tuple(record for file in files for record in load(file))
 
 
-def load_corpus(split: str | None = None) -> list[ScenarioRecord]:
-    """The scenarios that the suite ships, all or those of one split.
+def load_corpus(split: str | None = None, name: str = DEFAULT_CORPUS) -> list[ScenarioRecord]:
+    """The scenarios of a corpus that ships with the package.
 
-    >>> len(load_corpus()), len(load_corpus("test"))
-    (210, 41)
+    >>> len(load_corpus()), len(load_corpus("test")), len(load_corpus(name="plain"))
+    (210, 41, 420)
+
+    Args:
+        split: only the scenarios of this split; by default all of them.
+        name: one of `CORPORA`.
 
     Raises:
-        UnknownNameError: if there is no such split.
+        UnknownNameError: if there is no such split or corpus.
     """
+    if name not in CORPORA:
+        raise UnknownNameError("corpus", name, list(CORPORA))
     if split is None:
-        return list(_corpus())
+        return list(_corpus(name))
     if split not in SPLITS:
         raise UnknownNameError("split", split, SPLITS)
-    return [record for record in _corpus() if split_of(record) == split]
+    return [record for record in _corpus(name) if split_of(record) == split]
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of one line of a scenario file; published as `scenario.schema.json`.
+    """The JSON Schema of one line of a scenario file; published as `schema.json`.
 
     Types are described by the first paragraph of their docstrings.
 

@@ -133,7 +133,7 @@ def test_a_persuader_s_words_hint_at_its_quality_and_do_not_give_it_away():
 
 def test_the_published_schema_is_the_models_and_accepts_the_corpus():
     folder = resources.files("persuade_env.scenarios")
-    schema = json.loads((folder / "scenario.schema.json").read_text())
+    schema = json.loads((folder / "schema.json").read_text())
     assert schema == json.loads(json.dumps(json_schema()))
     validator = jsonschema.Draft202012Validator(schema)
     for line in (folder / "corpus.jsonl").read_text().splitlines():

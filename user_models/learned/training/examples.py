@@ -157,7 +157,7 @@ def _example(
     return TrainingExample(
         scenario=record.id,
         dialogue=recorded.id,
-        poor=recorded.quality == "poor",
+        poor=not recorded.is_good(dialogue.persuader_turns[-1]),
         features=features(dialogue, text_encoders),
         encoded_turn=encoder([dialogue])[0],
         step=step,
