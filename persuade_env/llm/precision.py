@@ -40,8 +40,8 @@ def bf16_slowdown() -> float:
 
     The instruction sets that a processor reports do not predict it: typical values are below 0.5
     with matrix units for bf16, about 2 with `avx512_bf16` alone, and about 4 without either
-    (`docs/performance.md`). The measurement takes some 20 ms. It is stored beside the converted
-    models, so that a resumed run, or one under another load, computes in the same format.
+    (`docs/results/performance.md`). The measurement takes some 20 ms. It is stored beside the
+    converted models, so that a resumed run, or one under another load, computes in the same format.
     """
     path = cache_dir() / "precision.json"
     machine = " ".join(

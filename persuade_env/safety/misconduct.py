@@ -3,7 +3,7 @@
 It matches regular expressions (`misconduct_patterns`) and compares checkable facts with the
 scenario and the dialogue. It uses no language model, is deterministic, and takes some
 milliseconds a turn. `persuade conduct` measures its precision and recall on labelled turns
-(docs/conduct.md).
+(docs/evaluation/misconduct.md).
 """
 
 from __future__ import annotations

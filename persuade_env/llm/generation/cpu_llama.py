@@ -1,7 +1,7 @@
 """A fast forward pass of Llama-like models on CPUs.
 
 It computes what transformers computes (`tests/persuade_env/llm/generation/test_cpu_llama.py`) with
-less overhead for small models and batches (`docs/performance.md`):
+less overhead for small models and batches (`docs/results/performance.md`):
 
 - weights are packed once into oneDNN's layout, which PyTorch otherwise does at every product;
 - query, key and value, and gate and up, are one matrix product each;

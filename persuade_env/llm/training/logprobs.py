@@ -2,8 +2,8 @@
 
 Without a GPU, TRL projects every position to the whole vocabulary, and computes a preference pair
 as two complete chats. With a large vocabulary, few labels and long prompts that takes half of a
-training step on a CPU (`docs/performance.md`). The forward passes here give the same numbers and
-gradients with less computation.
+training step on a CPU (`docs/results/performance.md`). The forward passes here give the same
+numbers and gradients with less computation.
 """
 
 from __future__ import annotations

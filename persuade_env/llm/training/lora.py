@@ -24,7 +24,7 @@ from persuade_env.protocols import Message
 
 TARGET_MODULES = ("q_proj", "v_proj", "down_proj")
 """The layers that get an adapter. Adapters on all seven linear layers of a Llama block would make a
-step 1.5 times as long on a CPU (`docs/performance.md`)."""
+step 1.5 times as long on a CPU (`docs/results/performance.md`)."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The shipped corpus follows its specification (`docs/corpus.md`)."""
+"""The shipped corpus follows its specification (`docs/data/corpora.md`)."""
 
 import json
 from collections import Counter
