@@ -1,4 +1,4 @@
-"""What README and docs say runs: Python and bash blocks are run, commands in the others are parsed."""
+"""What README and docs say runs: blocks are run, and commands that need more are parsed."""
 
 from __future__ import annotations
 
@@ -126,8 +126,18 @@ def test_a_command_that_is_shown_exists_with_its_options(where, words):
 
 def test_pages_made_from_the_code_are_as_the_code_is():
     made = subprocess.run(
-        [sys.executable, "-m", "typer", "experiments.cli.main", "utils", "docs"]
-        + ["--name", "persuade", "--title", "Command line"],
+        [
+            sys.executable,
+            "-m",
+            "typer",
+            "experiments.cli.main",
+            "utils",
+            "docs",
+            "--name",
+            "persuade",
+            "--title",
+            "Command line",
+        ],  # fmt: skip
         cwd=ROOT,
         capture_output=True,
         text=True,
