@@ -6,7 +6,7 @@ answer to what a step is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -151,6 +151,7 @@ def step(
     reward: Reward,
     max_turns: int | Sequence[int] = DEFAULT_MAX_TURNS,
     user_seeds: Sequence[int] | None = None,
+    edit_reply: Callable[[int, UserReply], UserReply] | None = None,
 ) -> list[Episode]:
     """Every episode after its persuader's turn and the persuadee's answer to it.
 
@@ -166,6 +167,8 @@ def step(
         max_turns: persuader turns after which an undecided episode is truncated, one number for
             all or n.
         user_seeds: n seeds for the answers; by default each episode's own for this turn.
+        edit_reply: what takes the place of an answer, given its position and the answer itself:
+            for probes that put recorded words, or no decision, into the dialogue.
     """
     if any(episode.done for episode in episodes):
         raise ValueError("an episode that is done can't be stepped")
@@ -187,7 +190,7 @@ def step(
         ),
         strict=True,
     ):
-        answers[index] = answer
+        answers[index] = edit_reply(index, answer) if edit_reply is not None else answer
     return [
         _moved(*each)
         for each in zip(

@@ -14,7 +14,13 @@ from typing import Protocol
 from persuade_env.dialogue import Scenario
 from persuade_env.episode import DEFAULT_MAX_TURNS, Episode, start, step
 from persuade_env.errors import PersuadeError
-from persuade_env.protocols import Persuader, PersuaderReply, UserModel, persuader_view
+from persuade_env.protocols import (
+    Persuader,
+    PersuaderReply,
+    UserModel,
+    UserReply,
+    persuader_view,
+)
 from persuade_env.rewards import Reward, default_reward
 from persuade_env.seeding import derive_seed
 
@@ -39,6 +45,7 @@ def play(
     reward: Reward | None = None,
     max_turns: int | Sequence[int] = DEFAULT_MAX_TURNS,
     user_seed: Callable[[int, Episode], int] | None = None,
+    edit_reply: Callable[[int, UserReply], UserReply] | None = None,
     on_turn: OnTurn | None = None,
 ) -> list[Episode]:
     """Plays every episode to its end, all side by side; finished ones drop out.
@@ -50,6 +57,7 @@ def play(
         reward: what turns are worth; attitude gain and outcome by default.
         max_turns: persuader turns of an undecided episode, one number for all or n.
         user_seed: seed of the answer, from an episode's position and the episode before it.
+        edit_reply: what takes the place of an answer, from an episode's position and the answer.
         on_turn: called after each turn.
 
     Returns:
@@ -68,13 +76,28 @@ def play(
             None if user_seed is None else [user_seed(index, played[index]) for index in running]
         )
         moved = step(
-            current, replies, user_model, reward, [limits[index] for index in running], seeds
+            current,
+            replies,
+            user_model,
+            reward,
+            [limits[index] for index in running],
+            seeds,
+            _at_positions(edit_reply, running),
         )
         for index, reply, episode in zip(running, replies, moved, strict=True):
             played[index] = episode
             if on_turn is not None:
                 on_turn(index, reply, episode)
     return played
+
+
+def _at_positions(
+    edit_reply: Callable[[int, UserReply], UserReply] | None, running: Sequence[int]
+) -> Callable[[int, UserReply], UserReply] | None:
+    """The function for the running episodes, told their positions among all."""
+    if edit_reply is None:
+        return None
+    return lambda number, reply: edit_reply(running[number], reply)
 
 
 def acting(persuader: Persuader) -> Act:

@@ -137,7 +137,7 @@ def test_pages_made_from_the_code_are_as_the_code_is():
             "persuade",
             "--title",
             "Command line",
-        ],  # fmt: skip
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,

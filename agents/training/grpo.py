@@ -22,15 +22,23 @@ from agents.training.config import GRPOSettings
 from agents.training.metrics import episode_metrics
 from agents.training.policy import samples_from_copy, sampling_copy
 from persuade_env.dialogue import Dialogue, Scenario
-from persuade_env.episode import Episode, start, step
+from persuade_env.episode import Episode, start
 from persuade_env.errors import PersuadeError
 from persuade_env.llm.backends.transformers import TransformersChat
 from persuade_env.llm.checkpoint import adapter_paths, read_checkpoint, save_checkpoint
 from persuade_env.llm.loading import load_merged, load_tokenizer
 from persuade_env.llm.precision import training_dtype
 from persuade_env.llm.training.lora import lora_config
-from persuade_env.protocols import Completion, Message, Persuader, UserModel, persuader_view
+from persuade_env.protocols import (
+    Completion,
+    Message,
+    Persuader,
+    PersuaderReply,
+    UserModel,
+    persuader_view,
+)
 from persuade_env.rewards import Reward
+from persuade_env.rollout import play
 from persuade_env.seeding import derive_seed, generator
 
 
@@ -104,26 +112,34 @@ def rollout_group(
         reward: of each turn.
         max_turns: persuader turns per episode.
     """
-    episodes = [start(scenario, seed) for scenario, seed in zip(scenarios, seeds, strict=True)]
-    completions: list[list[Completion]] = [[] for _ in episodes]
-    while running := [index for index, episode in enumerate(episodes) if not episode.done]:
-        current = [episodes[index] for index in running]
-        replies = persuader.act(
-            [persuader_view(episode.dialogue) for episode in current],
+    completions: list[list[Completion]] = [[] for _ in scenarios]
+
+    def act(indices: Sequence[int], running: Sequence[Episode]) -> list[PersuaderReply]:
+        return persuader.act(
+            [persuader_view(episode.dialogue) for episode in running],
             [
-                derive_seed(episodes[index].seed, "sample", samples[index], episodes[index].turn)
-                for index in running
+                derive_seed(episode.seed, "sample", samples[index], episode.turn)
+                for index, episode in zip(indices, running, strict=True)
             ],
         )
-        for index, episode, reply in zip(
-            running, step(current, replies, user_model, reward, max_turns), replies, strict=True
-        ):
-            episodes[index] = episode
-            if reply.completion is not None and reply.completion.token_ids:
-                completions[index].append(reply.completion)
+
+    def keep(index: int, reply: PersuaderReply, episode: Episode) -> None:
+        if reply.completion is not None and reply.completion.token_ids:
+            completions[index].append(reply.completion)
+
+    episodes = play(
+        [start(scenario, seed) for scenario, seed in zip(scenarios, seeds, strict=True)],
+        act,
+        user_model,
+        reward=reward,
+        max_turns=max_turns,
+        on_turn=keep,
+    )
     for episode, sampled in zip(episodes, completions, strict=True):
         if not sampled:
-            raise PersuadeError(f"the persuader sampled nothing in {episode.scenario.id}")
+            raise PersuadeError(
+                f"the persuader sampled nothing in {episode.scenario.id} ({episode.error_kind})"
+            )
     return episodes, [
         build_trajectory(episode, sampled)
         for episode, sampled in zip(episodes, completions, strict=True)

@@ -37,14 +37,15 @@ from agents.training.policy import (
 from agents.training.ppo_loss import gae, ppo_loss
 from agents.training.resume import load_state, save_state
 from persuade_env.dialogue import Scenario
-from persuade_env.episode import Episode, start, step
+from persuade_env.episode import Episode, start
 from persuade_env.llm.backends.transformers import TransformersChat
 from persuade_env.llm.checkpoint import adapter_paths, read_checkpoint, save_checkpoint
 from persuade_env.llm.loading import load_merged, load_tokenizer
 from persuade_env.llm.precision import training_dtype
 from persuade_env.llm.training.lora import lora_config
-from persuade_env.protocols import Persuader, UserModel, persuader_view
+from persuade_env.protocols import Persuader, PersuaderReply, UserModel
 from persuade_env.rewards import Reward
+from persuade_env.rollout import acting, play
 from persuade_env.seeding import derive_seed, generator
 
 
@@ -69,22 +70,23 @@ def collect(
     Returns:
         All episodes, and the sampled turns of the valid ones in order of time.
     """
-    episodes = [start(scenario, seed) for scenario, seed in zip(scenarios, seeds, strict=True)]
     turns: list[SampledTurn] = []
-    while running := [index for index, episode in enumerate(episodes) if not episode.done]:
-        current = [episodes[index] for index in running]
-        replies = persuader.act(
-            [persuader_view(episode.dialogue) for episode in current],
-            [derive_seed(episode.seed, "persuader", episode.turn) for episode in current],
-        )
-        advanced = step(current, replies, user_model, reward, max_turns)
-        for index, episode, reply in zip(running, advanced, replies, strict=True):
-            episodes[index] = episode
-            completion = reply.completion
-            if episode.valid and completion is not None and completion.token_ids:
-                turns.append(
-                    SampledTurn(index, completion.prompt_ids, completion.token_ids, episode.reward)
-                )
+
+    def keep(index: int, reply: PersuaderReply, episode: Episode) -> None:
+        completion = reply.completion
+        if episode.valid and completion is not None and completion.token_ids:
+            turns.append(
+                SampledTurn(index, completion.prompt_ids, completion.token_ids, episode.reward)
+            )
+
+    episodes = play(
+        [start(scenario, seed) for scenario, seed in zip(scenarios, seeds, strict=True)],
+        acting(persuader),
+        user_model,
+        reward=reward,
+        max_turns=max_turns,
+        on_turn=keep,
+    )
     return episodes, [turn for turn in turns if episodes[turn.episode].valid]
 
 

@@ -18,8 +18,10 @@ from persuade_env.dialogue import (
     RecordedDialogue,
     ScenarioRecord,
 )
+from persuade_env.episode import Episode, start_from
 from persuade_env.errors import UserModelError
-from persuade_env.protocols import UserModel, UserReply
+from persuade_env.protocols import PersuaderReply, UserModel, UserReply
+from persuade_env.rollout import play
 from persuade_env.seeding import derive_seed
 from persuade_env.text.embedding import Embedder
 from user_models.learned.attitude_model import AttitudeModel
@@ -168,27 +170,42 @@ def replayed_dialogues(
         and any(isinstance(turn, PersuaderTurn) for turn in recorded.turns)
     ]
     answers: list[list[PersuadeeTurn]] = [[] for _ in replays]
-    failed: set[int] = set()
-    for turn in range(max((replay.length for replay in replays), default=0)):
-        running = [
-            index
-            for index, replay in enumerate(replays)
-            if turn < replay.length and index not in failed
+
+    def act(indices: Sequence[int], running: Sequence[Episode]) -> list[PersuaderReply]:
+        return [
+            PersuaderReply(turn=replays[index].persuader_turns[episode.turn])
+            for index, episode in zip(indices, running, strict=True)
         ]
-        contexts = [replays[index].context(answers[index]) for index in running]
-        seeds = [derive_seed(seed, "followed", replays[index].name, turn) for index in running]
-        replies = ask(user_model, contexts, seeds, progress)
-        for index, reply in zip(running, replies, strict=True):
-            if reply.turn is None or reply.turn.attitude is None:
-                failed.add(index)
-            else:
-                answers[index].append(reply.turn)
+
+    def recorded_words(index: int, reply: UserReply) -> UserReply:
+        """The person's words with the model's attitude, which its next answer builds on."""
+        if reply.turn is None or reply.turn.attitude is None:
+            return UserReply(error=reply.error or UserModelError("the reply has no attitude"))
+        answers[index].append(reply.turn)
+        following = replays[index].answer_to(len(answers[index])) or reply.turn
+        return UserReply(
+            turn=following.model_copy(
+                update={"attitude": reply.turn.attitude, "decision": Decision.CONTINUE}
+            )
+        )
+
+    episodes = play(
+        [start_from(replay.beginning, seed) for replay in replays],
+        act,
+        user_model,
+        max_turns=[len(replay.persuader_turns) for replay in replays],
+        user_seed=lambda index, episode: derive_seed(
+            seed, "followed", replays[index].name, episode.turn
+        ),
+        edit_reply=recorded_words,
+        on_turn=lambda index, reply, episode: progress(1),
+    )
     replayed = [
         replay.result(turns)
-        for index, (replay, turns) in enumerate(zip(replays, answers, strict=True))
-        if index not in failed
+        for replay, turns, episode in zip(replays, answers, episodes, strict=True)
+        if episode.valid
     ]
-    return replayed, len(failed)
+    return replayed, len(replays) - len(replayed)
 
 
 @dataclass(frozen=True)
@@ -204,31 +221,25 @@ class _Replay:
         return f"{self.record.id}/{self.recorded.id}"
 
     @property
-    def length(self) -> int:
-        return sum(isinstance(turn, PersuaderTurn) for turn in self.recorded.turns)
+    def persuader_turns(self) -> list[PersuaderTurn]:
+        return [turn for turn in self.recorded.turns if isinstance(turn, PersuaderTurn)]
 
-    def context(self, answers: Sequence[PersuadeeTurn]) -> Dialogue:
-        """The dialogue up to the persuader turn after the user model's earlier answers.
+    @property
+    def beginning(self) -> Dialogue:
+        """What was said before the persuader's first turn: the person may have opened."""
+        first = next(
+            index for index, turn in enumerate(self.recorded.turns) if turn.role == "persuader"
+        )
+        return self.record.dialogue(self.recorded, until=first)
 
-        Its persuadee turns have the person's words and the answers' attitudes.
-        """
-        turns: list[PersuaderTurn | PersuadeeTurn] = []
-        n_persuader_turns = 0
+    def answer_to(self, number: int) -> PersuadeeTurn | None:
+        """The person's answer to the persuader turn of this number (from 1), if there is one."""
+        seen = 0
         for turn in self.recorded.turns:
-            if isinstance(turn, PersuaderTurn):
-                turns.append(turn)
-                if n_persuader_turns == len(answers):
-                    break
-                n_persuader_turns += 1
-            elif n_persuader_turns:
-                attitude = answers[n_persuader_turns - 1].attitude
-                turns.append(
-                    turn.model_copy(update={"attitude": attitude, "decision": Decision.CONTINUE})
-                )
-            else:  # the person opened the dialogue
-                turns.append(turn)
-        scenario = self.record.dialogue(self.recorded, until=0).scenario
-        return Dialogue.model_construct(scenario=scenario, turns=tuple(turns))
+            seen += isinstance(turn, PersuaderTurn)
+            if seen == number and isinstance(turn, PersuadeeTurn):
+                return turn
+        return None
 
     def result(self, answers: Sequence[PersuadeeTurn]) -> ReplayedDialogue:
         """The replayed dialogue with all answers of the user model."""

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from experiments.fidelity.probes.injection_texts import HARMLESS
 from persuade_env.dialogue import (
     Decision,
-    Dialogue,
     Outcome,
     PersuadeeTurn,
     PersuaderTurn,
     Scenario,
     ScenarioRecord,
 )
-from persuade_env.protocols import Persuader, UserModel
-from persuade_env.rollout import rollout
+from persuade_env.episode import Episode, start
+from persuade_env.protocols import Persuader, PersuaderReply, UserModel, UserReply
+from persuade_env.rollout import play, rollout
 from persuade_env.seeding import derive_seed
 from user_models.querying import Progress, ask
 
@@ -133,38 +133,42 @@ def script_gains(
         to_the_end: goes on after an accepting or refusing reply as if the user had not decided,
             so that attitudes can be compared after equally many turns.
     """
-    dialogues = [Dialogue(scenario=script.scenario) for script in scripts]
-    failed: set[int] = set()
-    for turn in range(max((len(script.responses) for script in scripts), default=0)):
-        running = [
-            index
-            for index, script in enumerate(scripts)
-            if turn < len(script.responses) and index not in failed and not _ended(dialogues[index])
+    spoken = [script for script in scripts if script.responses]
+
+    def act(indices: Sequence[int], running: Sequence[Episode]) -> list[PersuaderReply]:
+        return [
+            PersuaderReply(turn=PersuaderTurn(response=spoken[index].responses[episode.turn]))
+            for index, episode in zip(indices, running, strict=True)
         ]
-        for index in running:
-            response = scripts[index].responses[turn]
-            dialogues[index] = dialogues[index].extended(PersuaderTurn(response=response))
-        seeds = [derive_seed(seed, scripts[index].scenario.id, turn) for index in running]
-        replies = ask(user_model, [dialogues[index] for index in running], seeds, progress)
-        for index, reply in zip(running, replies, strict=True):
-            if reply.turn is None:
-                failed.add(index)
-                continue
-            answer = reply.turn
-            if to_the_end:
-                answer = answer.model_copy(update={"decision": Decision.CONTINUE})
-            dialogues[index] = dialogues[index].extended(answer)
-    return [
-        Gain(script.scenario.id, None)
-        if index in failed
-        else Gain(
-            script.scenario.id,
-            dialogue.attitude - script.scenario.initial_attitude,
-            dialogue.outcome,
-            tuple(turn.attitude or math.nan for turn in dialogue.persuadee_turns),
-        )
-        for index, (script, dialogue) in enumerate(zip(scripts, dialogues, strict=True))
-    ]
+
+    def undecided(_: int, reply: UserReply) -> UserReply:
+        if reply.turn is None:
+            return reply
+        return UserReply(turn=reply.turn.model_copy(update={"decision": Decision.CONTINUE}))
+
+    episodes = play(
+        [start(script.scenario, seed) for script in spoken],
+        act,
+        user_model,
+        max_turns=[len(script.responses) for script in spoken],
+        user_seed=lambda index, episode: derive_seed(seed, episode.scenario.id, episode.turn),
+        edit_reply=undecided if to_the_end else None,
+        on_turn=lambda index, reply, episode: progress(1),
+    )
+    results = iter(episodes)
+    return [_gain(next(results)) if script.responses else _no_gain(script) for script in scripts]
+
+
+def _gain(episode: Episode) -> Gain:
+    if not episode.valid:
+        return Gain(episode.scenario.id, None)
+    attitudes = tuple(turn.attitude or math.nan for turn in episode.dialogue.persuadee_turns)
+    return Gain(episode.scenario.id, episode.attitude_gain, episode.outcome, attitudes)
+
+
+def _no_gain(script: Script) -> Gain:
+    """Of a script without a response."""
+    return Gain(script.scenario.id, 0.0)
 
 
 def persuader_gains(
@@ -227,8 +231,3 @@ def answering_scripts(scenarios: Sequence[Scenario], share: float) -> list[Scrip
         responses += HARMLESS[: len(concerns) - settled]
         scripts.append(Script(scenario, tuple(responses)))
     return scripts
-
-
-def _ended(dialogue: Dialogue) -> bool:
-    turns = dialogue.persuadee_turns
-    return bool(turns) and turns[-1].decision is not Decision.CONTINUE
