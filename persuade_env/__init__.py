@@ -1,4 +1,4 @@
-"""Gymnasium environments for persuasion dialogue, with a user whose mind can be measured.
+"""Gymnasium environments for persuasion dialogue, with a learned, measurable user.
 
 >>> import gymnasium as gym
 >>> import persuade_env

@@ -2,7 +2,7 @@
 
 A turn gives its reasoning, then the chosen strategy, then what is said to the user (Jin et al.,
 "Persuading across Diverse Domains: A Dataset and Persuasion Large Language Model", ACL 2024,
-section 4)::
+section 4):
 
     Analysis: She fears the cost, so the free trial comes first.
     Strategy: Offer a free trial

@@ -1,4 +1,4 @@
-"""What the user's mind did, as a number: named terms, weighted in the open, logged apart."""
+"""Rewards: a weighted sum of named terms, each a function of one turn and its answer."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The text format of a persuadee turn written by a language model, and its decoding constraints.
 
 A reply is one line of state (attitude as a digit from 1 to 7, decision, tone) and one line of
-words::
+words:
 
     3 continue wary
     Who would look after the shop while I'm away?

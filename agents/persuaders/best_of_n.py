@@ -1,9 +1,9 @@
 """Best of n: sample n turns, try each on a user model, say the one that is taken best.
 
-Built on the simulation that preferences are made of. It looks into the mind that it tries turns
-on, persona and all, which no persuader can: an upper bar for what preference optimization
-could learn from that user model, and an attack on it, since what merely exploits it gains
-against it and not against others.
+It is built on the look-ahead that simulated preferences are made of. The user model that it asks
+knows the persona, which no persuader may: so it is an upper bound of what preference optimization
+could learn from that user model, and a test of it, since what merely exploits one user model gains
+nothing against others.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 PersuGPT (Jin et al., ACL 2024) scores two candidate turns by simulating how the dialogue
 goes on after each and letting a judge compare the simulations. With `n_paths` paths i and
-`depth` further persuader turns d, this module computes::
+`depth` further persuader turns d, this module computes:
 
     R(a, b) = sum_d w_d * mean_i I(path_i(a) up to d, path_i(b) up to d) / sum_d w_d
 
@@ -46,7 +46,7 @@ def simulate(
     """Samples candidates at every context and compares their simulated paths.
 
     Every candidate and path of every context goes through the models in the same batches:
-    1 + 2 * depth - 1 batched calls in all. A failed user model or persuader marks its own
+    2 * depth batched calls in all. A failed user model or persuader marks its own
     path, and a candidate with such a path is never compared.
     """
     settings = settings or PreferenceSettings()

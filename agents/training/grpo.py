@@ -29,6 +29,7 @@ from persuade_env.llm.checkpoint import adapter_paths, read_checkpoint, save_che
 from persuade_env.llm.loading import load_merged, load_tokenizer
 from persuade_env.llm.precision import training_dtype
 from persuade_env.llm.training.lora import lora_config
+from persuade_env.metrics import MetricsLogger
 from persuade_env.protocols import (
     Completion,
     Message,
@@ -278,6 +279,7 @@ def train_grpo(
     *,
     settings: GRPOSettings | None = None,
     callbacks: Sequence[Any] = (),
+    metrics: MetricsLogger | None = None,
 ) -> list[dict[str, float]]:
     """Trains from the SFT checkpoint against a user model; writes a checkpoint to `folder`.
 
@@ -288,6 +290,7 @@ def train_grpo(
         scenarios: to sample from.
         settings: hyperparameters.
         callbacks: `transformers.TrainerCallback` objects.
+        metrics: takes what the episodes of each step were like, while it happens.
 
     Returns:
         The training log: per step `reward`, `reward_std`, `kl`, `completions/mean_length` and
@@ -307,6 +310,12 @@ def train_grpo(
         )
 
     steps: list[dict[str, float]] = []
+
+    def keep(episodes: list[Episode]) -> None:
+        steps.append(episode_metrics(episodes))
+        if metrics is not None:
+            metrics.log("grpo", len(steps), steps[-1])
+
     clock = _clock()
     trainer = make_trainer(
         load_merged(checkpoint.base, sft_adapters, dtype=training_dtype()),
@@ -318,7 +327,7 @@ def train_grpo(
         make_persuader=make_persuader,
         peft_config=lora_config(settings.rank),
         callbacks=[*callbacks, clock],
-        on_episodes=lambda episodes: steps.append(episode_metrics(episodes)),
+        on_episodes=keep,
     )
     trainer.train()
     adapter = folder / f"adapter-{len(sft_adapters)}"
@@ -326,8 +335,8 @@ def train_grpo(
     save_checkpoint(folder, "persuader", [*sft_adapters, adapter], base=checkpoint.base)
     log = [entry for entry in trainer.state.log_history if "reward" in entry]
     return [
-        entry | metrics | {"seconds": seconds}
-        for entry, metrics, seconds in zip(log, steps, clock.seconds, strict=True)
+        entry | numbers | {"seconds": seconds}
+        for entry, numbers, seconds in zip(log, steps, clock.seconds, strict=True)
     ]
 
 

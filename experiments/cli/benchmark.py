@@ -13,7 +13,6 @@ from experiments.cli.options import (
     Format,
     Fresh,
     OfRun,
-    RunFolder,
     ScenarioFile,
     Seed,
     Split,
@@ -57,7 +56,8 @@ def benchmark(
     split: Split = "test",
     scenarios: ScenarioFile = None,
     run_folder: OfRun = RUNS / "default",
-    folder: RunFolder = RUNS / "benchmark",
+    folder: Annotated[Path, typer.Option("--out", help="The benchmark's folder.")] = RUNS
+    / "benchmark",
     baseline: Annotated[str, typer.Option(help="The agent that win rates compare with.")] = "sft",
     judge: Annotated[str, typer.Option(help=f"Of win rates: {JUDGES}")] = "attitude",
     protocol: Annotated[
@@ -100,7 +100,7 @@ def benchmark(
 
     from persuade_env import scenarios as files
 
-    records = files.load(scenarios) if scenarios else files.load_corpus(split)
+    records = files.load_source(scenarios, split)
     quiet_libraries()
     if protocol == "turns":
         _benchmark_turns(agent_specs, user_specs, records, folder, judge, batch_size, seed, fresh)

@@ -82,7 +82,7 @@ def fidelity(
     source = str(scenarios) if scenarios else split
     asked = {"scenarios": source, "limit": limit, "seed": seed}
     other = ReferenceReport.read(compare_to, asked) if compare_to else None
-    records = files.load(scenarios) if scenarios else files.load_corpus(split)
+    records = files.load_source(scenarios, split)
     public = (
         files.load(ctompersu, "ctompersu") if ctompersu else None,
         files.load(persuasion_for_good, "persuasion_for_good") if persuasion_for_good else None,

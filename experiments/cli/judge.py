@@ -39,8 +39,8 @@ def audit_judge(
     from experiments.judging.audit import PLOTTED, audit
     from persuade_env import scenarios as files
 
-    corpus = files.load(scenarios) if scenarios else files.load_corpus()
-    records = corpus if scenarios else files.load_corpus(split)
+    corpus = files.load_source(scenarios)
+    records = files.load_source(scenarios, split)
     name = hide_password(judge)
     results = folder / re.sub(r"[^\w-]+", "-", name)
     with counting_bar("judge", None, "verdict") as progress:

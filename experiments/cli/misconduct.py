@@ -37,7 +37,7 @@ def conduct(
             title += ")" if source is None else ", those drawn from the corpus)"
             audit.accuracy_table(audit.accuracy(turns), title).print(out, format, wide=wide)
     if recorded:
-        records = files.load(scenarios) if scenarios else files.load_corpus()
+        records = files.load_source(scenarios)
         table = audit.rates_table(
             audit.recorded_rates(records), "Recorded persuaders, share of turns"
         )

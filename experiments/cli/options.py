@@ -53,11 +53,14 @@ TrainUser = Annotated[
 ]
 Scenarios = Annotated[
     Path | None,
-    typer.Option(help="A scenario file to train and test on in place of the shipped corpus."),
+    typer.Option(help="A scenario file, or a corpus that ships (plain), to train and test on."),
 ]
 Split = Annotated[str, typer.Option(help=f"One of {', '.join(SPLITS)}.")]
 ScenarioFile = Annotated[
-    Path | None, typer.Option("--scenarios", help="A scenario file in place of the shipped corpus.")
+    Path | None,
+    typer.Option(
+        "--scenarios", help="A scenario file, or a corpus that ships, in place of the default one."
+    ),
 ]
 OfRun = Annotated[Path, typer.Option("--run", help="The run whose trained models are meant.")]
 Wide = Annotated[bool, typer.Option("--wide", help="Every column, however wide.")]

@@ -47,7 +47,8 @@ def scenario_stats(
     from experiments.corpus.stats import blind_auc, corpus_stats, stats_table, write_stats
     from persuade_env import scenarios as files
 
-    records = files.load(file, format) if file else files.load_corpus()
+    is_corpus = file is None or str(file) in files.CORPORA
+    records = files.load_source(file) if is_corpus else files.load(Path(str(file)), format)
     rows = corpus_stats(records)
     out.print(stats_table(rows))
     auc = blind_auc(records)

@@ -122,7 +122,9 @@ def _scripts(record: ScenarioRecord) -> dict[str, tuple[str, ...]]:
     """The recorded persuaders' responses to the scenario's own persona, by quality."""
     responses: dict[str, tuple[str, ...]] = {"competent": (), "poor": ()}
     for recorded in record.dialogues:
-        if recorded.persona is None and recorded.quality and not responses[recorded.quality]:
+        # Mixed dialogues are neither one thing nor the other.
+        known = recorded.quality in responses
+        if recorded.persona is None and known and not responses[str(recorded.quality)]:
             turns = [turn for turn in recorded.turns if isinstance(turn, PersuaderTurn)]
-            responses[recorded.quality] = tuple(turn.response for turn in turns)
+            responses[str(recorded.quality)] = tuple(turn.response for turn in turns)
     return responses

@@ -11,15 +11,7 @@ from experiments.common.storage import write_json
 from experiments.configs.schema import RunSettings
 from persuade_env.dialogue import ScenarioRecord
 from persuade_env.errors import RunError
-from persuade_env.scenarios import (
-    CORPORA,
-    DEFAULT_CORPUS,
-    SPLITS,
-    halves,
-    load,
-    load_corpus,
-    split_of,
-)
+from persuade_env.scenarios import SPLITS, halves, load_source, split_of
 
 
 @dataclass(frozen=True)
@@ -38,11 +30,7 @@ class RunData:
             ScenarioError: if a file is named and is not as it should be.
             RunError: if it has too few scenarios to train two user models and to test.
         """
-        source = settings.scenarios
-        if source is None or source in CORPORA:
-            records = load_corpus(name=source or DEFAULT_CORPUS)
-        else:
-            records = load(source)
+        records = load_source(settings.scenarios)
         train, validation, test = (
             [record for record in records if split_of(record) == split] for split in SPLITS
         )

@@ -218,6 +218,7 @@ def grpo(context: RunContext, folder: Path) -> None:
         [record.scenario for record in context.data.train],
         settings=replace(context.settings.grpo, seed=context.settings.seed),
         callbacks=_callbacks("grpo", context),
+        metrics=context.metrics,
     )
     write_json(folder / CLOCK, [entry["seconds"] for entry in log])
     keep_log(folder, log)

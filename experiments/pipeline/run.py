@@ -21,6 +21,7 @@ from experiments.pipeline.data import RunData
 from experiments.pipeline.steps import STEPS, needed_steps
 from persuade_env.errors import UnknownNameError
 from persuade_env.metrics import MetricsLogger, NoMetrics
+from persuade_env.rewards import Reward
 
 OnProgress = Callable[[str], None]
 """Told one line about each step."""
@@ -96,6 +97,8 @@ def _make_all(
     on_progress: OnProgress,
 ) -> None:
     validate_user(settings.train_user)
+    for terms in (settings.ppo.reward, settings.grpo.reward):
+        Reward(dict(terms))  # a term that doesn't exist is worth knowing before the first hour
     with locked(root):
         context = RunContext(root, settings, RunData.load(settings), metrics=metrics or NoMetrics())
         for name in names:

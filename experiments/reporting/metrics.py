@@ -16,7 +16,7 @@ from persuade_env.metrics import MetricsLogger
 FILE = "metrics.jsonl"
 """In a run's folder: every metric of every stage, in order of time."""
 TRACKERS = ("wandb", "tensorboard")
-"""What `--track` takes."""
+"""What may take the metrics besides the file: `--track` and `--tensorboard`."""
 
 
 class JsonLinesLogger:

@@ -4,7 +4,7 @@ It is fitted to pairs of a competent and a poor dialogue of the same scenario
 (`persuade_env.judges.learned_training`). Its inputs are the responses of both sides and the
 scenario's background, goal and facts; never attitudes, decisions, tones, personas, analysis or
 strategy. `TURN_FEATURES` describe each persuader turn and `ANSWER_FEATURES` the persuadee's
-answers. The model (Bradley and Terry, 1952) is a logistic regression on the difference::
+answers. The model (Bradley and Terry, 1952) is a logistic regression on the difference:
 
     P(first is better) = sigmoid(w · (x_first − x_second))
 

@@ -8,6 +8,7 @@ from persuade_env.scenarios.io import (
     json_schema,
     load,
     load_corpus,
+    load_source,
 )
 from persuade_env.scenarios.splits import SPLITS, halves, split_of
 
@@ -21,5 +22,6 @@ __all__ = [
     "json_schema",
     "load",
     "load_corpus",
+    "load_source",
     "split_of",
 ]

@@ -171,6 +171,22 @@ def load_corpus(split: str | None = None, name: str = DEFAULT_CORPUS) -> list[Sc
     return [record for record in _corpus(name) if split_of(record) == split]
 
 
+def load_source(source: str | Path | None, split: str | None = None) -> list[ScenarioRecord]:
+    """The scenarios of a file, or of a split of a corpus that ships.
+
+    Args:
+        source: a file, a name of `CORPORA`, or None for the default corpus.
+        split: of a corpus; a file is taken whole.
+
+    Raises:
+        ScenarioError: if the file can't be read or is not as it should be.
+        UnknownNameError: if there is no such split.
+    """
+    if source is None or str(source) in CORPORA:
+        return load_corpus(split, DEFAULT_CORPUS if source is None else str(source))
+    return load(source)
+
+
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of one line of a scenario file; published as `schema.json`.
 
