@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from experiments.cli.options import Wide
 from experiments.common.console import out
 from persuade_env.errors import RunError
 
@@ -42,15 +43,27 @@ def scenario_stats(
     folder: Annotated[
         Path | None, typer.Option("--out", help="Also write stats.json and stats.png here.")
     ] = None,
+    ctompersu: Annotated[
+        Path | None, typer.Option(help="CToMPersu's file: its figures in a column beside.")
+    ] = None,
+    wide: Wide = False,
+    format_of_tables: Annotated[
+        str, typer.Option("--table-format", help="Of the tables: table, markdown, csv or json.")
+    ] = "table",
 ) -> None:
-    """Length, variety, repetition and outcomes, by domain and over all."""
+    """Length, variety, repetition and outcomes by domain, and how turns answer each other."""
     from experiments.corpus.stats import blind_auc, corpus_stats, stats_table, write_stats
+    from experiments.corpus.style import style_measures, style_table
     from persuade_env import scenarios as files
 
     is_corpus = file is None or str(file) in files.CORPORA
     records = files.load_source(file) if is_corpus else files.load(Path(str(file)), format)
     rows = corpus_stats(records)
-    out.print(stats_table(rows))
+    stats_table(rows).print(out, format_of_tables, wide=wide)
+    columns = {str(file or "corpus"): style_measures(records)}
+    if ctompersu is not None:
+        columns["CToMPersu"] = style_measures(files.load(ctompersu, "ctompersu"))
+    style_table(columns).print(out, format_of_tables, wide=wide)
     auc = blind_auc(records)
     if auc == auc:
         out.print(

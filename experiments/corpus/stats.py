@@ -10,9 +10,9 @@ from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
-from rich.table import Table
 
 from experiments.common.storage import write_json
+from experiments.common.table import Column, DataTable
 from persuade_env.dialogue import Outcome, PersuadeeTurn, PersuaderTurn, ScenarioRecord
 
 SENTENCE_WORDS = 6
@@ -209,23 +209,22 @@ def blind_auc(records: Sequence[ScenarioRecord]) -> float:
     return float(roc_auc_score(poor, scores))
 
 
-def stats_table(rows: Sequence[CorpusStats]) -> Table:
-    """The rows for a terminal."""
-    table = Table(
-        caption="words: mean; <5, >30: shares of persuadee turns; c.ref: competent ones refused"
-    )
-    headings = (
-        "domain", "scen.", "dial.", "turns", "acc.", "und.", "ref.", "c.ref",
-        "persuadee", "<5", ">30", "persuader", "dist-2", "rep.", "ROUGE-L", "name",
-    )  # fmt: skip
-    for heading in headings:
-        table.add_column(heading, justify="left" if heading == "domain" else "right", no_wrap=True)
-    for row in rows:
-        if row.name == "all":
-            table.add_section()
-        cells = [_cell(name, value) for name, value in asdict(row).items()]
-        table.add_row(*cells)
-    return table
+_HEADINGS = {
+    "domain": 0, "scen.": 3, "dial.": 4, "turns": 2, "acc.": 1, "und.": 6, "ref.": 1, "c.ref": 7,
+    "persuadee": 2, "<5": 8, ">30": 9, "persuader": 2, "dist-2": 5, "rep.": 5, "ROUGE-L": 8,
+    "name": 10,
+}  # fmt: skip
+"""Headings, and their ranks where a terminal is narrow."""
+
+
+def stats_table(rows: Sequence[CorpusStats]) -> DataTable:
+    """One row for each domain, and one for all."""
+    columns = [
+        Column(heading, rank=rank, left=heading == "domain") for heading, rank in _HEADINGS.items()
+    ]
+    cells = [[_cell(name, value) for name, value in asdict(row).items()] for row in rows]
+    note = "words: mean; <5, >30: shares of persuadee turns; c.ref: competent ones refused"
+    return DataTable(columns, cells, (note,), ["all" if row.name == "all" else "" for row in rows])
 
 
 def _cell(name: str, value: str | float) -> str:
