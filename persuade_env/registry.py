@@ -49,9 +49,31 @@ _EXTRAS = {
     "sklearn": "train",
     "httpx": "http",
     "tenacity": "http",
+    "datasets": "train",
+    "trl": "train",
+    "accelerate": "train",
+    "gguf": "train",
     "scipy": "report",
+    "pandas": "report",
+    "pyarrow": "report",
+    "matplotlib": "report",
+    "jinja2": "report",
+    "psutil": "report",
+    "wandb": "track",
+    "tensorboard": "track",
+    "stable_baselines3": "rl",
+    "sb3_contrib": "rl",
 }
 """Which extra brings a package that a user model or a persuader may miss."""
+
+
+def extra_of(package: str) -> str:
+    """The extra of this suite that brings a package; empty if none does.
+
+    >>> extra_of("torch"), extra_of("torch.nn"), extra_of("somebody_elses")
+    ('train', 'train', '')
+    """
+    return _EXTRAS.get(package.partition(".")[0], "")
 
 
 class Registry(Generic[T]):
@@ -148,11 +170,13 @@ class Registry(Generic[T]):
                 raise
             raise UnknownNameError(self.noun, name, known) from error
         except AttributeError as error:
-            raise UnknownNameError(self.noun, name, known) from error
+            raise UnknownNameError(
+                f"{self.noun}: {module_name} has no {attribute!r};", name, known
+            ) from error
 
     def _missing(self, error: ModuleNotFoundError) -> PersuadeError:
-        extra = _EXTRAS.get((error.name or "").partition(".")[0])
-        if extra is None:
+        extra = extra_of(error.name or "")
+        if not extra:
             raise error
         return self.error(f"{error.name} is not installed: pip install 'persuade-env[{extra}]'")
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from persuade_env.dialogue import Scenario
+from persuade_env.dialogue import PersuaderTurn, Scenario
 from persuade_env.episode import DEFAULT_MAX_TURNS, Episode, start, step
-from persuade_env.errors import PersuadeError
+from persuade_env.errors import PersuadeError, PersuaderError
 from persuade_env.protocols import (
     Persuader,
     PersuaderReply,
@@ -72,6 +72,7 @@ def play(
             replies = act(running, current)
         except PersuadeError as error:
             replies = [PersuaderReply(error=error)] * len(current)
+        replies = _checked(replies, len(current))
         seeds = (
             None if user_seed is None else [user_seed(index, played[index]) for index in running]
         )
@@ -89,6 +90,32 @@ def play(
             if on_turn is not None:
                 on_turn(index, reply, episode)
     return played
+
+
+def _checked(replies: Sequence[PersuaderReply | str], count: int) -> list[PersuaderReply]:
+    """The persuader's replies, if they are what its contract says; plain text is speech.
+
+    Raises:
+        PersuaderError: if there are too few or too many, or one is something else.
+    """
+    is_list = isinstance(replies, Sequence) and not isinstance(replies, str)
+    if not is_list or len(replies) != count:
+        number = len(replies) if is_list else type(replies).__name__
+        raise PersuaderError(
+            f"asked for {count} turns, the persuader's act(dialogues, seeds) gave {number}; it has "
+            "to return a list with one PersuaderReply, or a text, for each dialogue"
+        )
+    checked = []
+    for reply in replies:
+        if isinstance(reply, str):
+            reply = PersuaderReply(turn=PersuaderTurn(response=reply))
+        if not isinstance(reply, PersuaderReply):
+            raise PersuaderError(
+                f"the persuader's act(dialogues, seeds) gave a {type(reply).__name__}; write "
+                "PersuaderReply(turn=PersuaderTurn(response=...)), or a plain text"
+            )
+        checked.append(reply)
+    return checked
 
 
 def _at_positions(

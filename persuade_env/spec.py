@@ -39,7 +39,7 @@ _PATH = frozenset({"learned", "checkpoint"})
 _MODEL = frozenset({"prompted", "intent-to-strategy"})
 """Types whose argument names a chat model."""
 _BEST_OF = re.compile(r"best-of-(\d+)")
-_PASSWORD = re.compile(r"(?<=://)[^/@#\s]*@")
+_PASSWORD = re.compile(r"(?i)(https?://)[^\s#\"']*@")
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def hide_password(text: str) -> str:
     >>> hide_password("https://ann:secret@host/v1#model")
     'https://host/v1#model'
     """
-    return _PASSWORD.sub("", text)
+    return _PASSWORD.sub(r"\1", text)
 
 
 def parse(spec: SpecLike) -> Spec:
@@ -95,6 +95,8 @@ def parse(spec: SpecLike) -> Spec:
         return spec
     if isinstance(spec, str):
         return _parse_text(spec.strip())
+    if not isinstance(spec, Mapping):
+        raise SpecError(f"{spec!r} names nothing: write a text, or a table with a type")
     return _parse_table(spec)
 
 
@@ -115,7 +117,7 @@ def parse_chat_model(spec: SpecLike) -> Spec:
 
 def is_url(text: str) -> bool:
     """Whether the text names a server."""
-    return text.startswith(("http://", "https://"))
+    return text.lower().startswith(("http://", "https://"))
 
 
 def _parse_url(text: str) -> Spec:
@@ -181,8 +183,9 @@ _SPECS_WITHIN = frozenset({"agent", "user_model", "members"})
 
 def _parse_table(table: Mapping[str, Any]) -> Spec:
     kind = table.get("type")
-    if not isinstance(kind, str) or not kind:
-        raise SpecError(f'a table needs a type, such as {{type = "concerns"}}; got {dict(table)!r}')
+    if not isinstance(kind, str) or not kind or not all(isinstance(name, str) for name in table):
+        shown = hide_password(repr(dict(table)))
+        raise SpecError(f'a table needs a type, such as {{type = "concerns"}}; got {shown}')
     options = {
         name: _value(name, value, name in _SPECS_WITHIN)
         for name, value in table.items()
@@ -219,7 +222,8 @@ def _text(spec: Spec) -> str:
         quantile = "" if options.get("quantile") is None else f"@{options['quantile']}"
         return "+".join(str(member) for member in members) + quantile
     if spec.type == "best-of-n":
-        behind = f"={options['agent']}@{options['user_model']}" if "agent" in options else ""
-        return f"best-of-{options['n']}{behind}"
+        whole = "agent" in options and "user_model" in options
+        behind = f"={options['agent']}@{options['user_model']}" if whole else ""
+        return f"best-of-{options.get('n', 'N')}{behind}"
     suffix = DETERMINISTIC if options.get("deterministic") else ""
     return f"{spec.type}={argument}{suffix}" if argument else spec.type

@@ -67,6 +67,7 @@ ELSEWHERE = {
     "experiments/cli/train.py": "tests/experiments/cli/test_run.py",
     "experiments/studio/terminal.py": "tests/experiments/cli/test_main.py",
     # Parts of a run or a report, tested by making one.
+    "experiments/benchmark/summary.py": "tests/experiments/benchmark/test_dialogues.py",
     "experiments/benchmark/tables.py": "tests/experiments/benchmark/test_dialogues.py",
     "experiments/common/run_folder.py": "tests/experiments/cli/test_run.py",
     "experiments/common/text_classifier.py": "tests/experiments/fidelity/test_language_measures.py",

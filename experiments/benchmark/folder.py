@@ -6,6 +6,7 @@ user models. Others are played beside them; the same name for another model is r
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -13,14 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from experiments.benchmark.config import BenchmarkSettings
-from experiments.benchmark.dialogues import Row, load_episodes, run_benchmark, write_rows
+from experiments.benchmark.dialogues import load_episodes, play_pairs
+from experiments.benchmark.summary import Row, write_rows
 from experiments.common.resolve import agent_loader, checkpoint_digests, user_model_loader
 from experiments.common.stage import StageMismatchError, differences, digest_of, move_aside
 from experiments.common.storage import read_json, write_json
 from persuade_env.dialogue import Scenario
 from persuade_env.llm.pool import ModelPool
 from persuade_env.metrics import MetricsLogger
-from persuade_env.spec import Spec
+from persuade_env.spec import Spec, hide_password
 
 MANIFEST = "benchmark.json"
 """What a benchmark's folder says of itself."""
@@ -81,7 +83,7 @@ class BenchmarkFolder:
         order = [*known.get("pairs", []), *added]
         manifest["pairs"] = [pair for index, pair in enumerate(order) if pair not in order[:index]]
         write_json(self.folder / MANIFEST, manifest)
-        run_benchmark(
+        play_pairs(
             {
                 name: agent_loader(spec, models, self.max_reply_tokens)
                 for name, spec in agents.items()
@@ -140,4 +142,5 @@ class BenchmarkFolder:
 
 def _described(spec: Spec) -> dict[str, Any]:
     """What tells a model from another one of the same name; a URL without its password."""
-    return {"spec": str(spec), "checkpoints": sorted(checkpoint_digests(spec).values())}
+    table = json.loads(hide_password(json.dumps(spec.to_json())))
+    return {"spec": table, "checkpoints": sorted(checkpoint_digests(spec).values())}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from experiments.benchmark.dialogues import Row
+from experiments.benchmark.summary import Row
 from experiments.common.bootstrap import Estimate
 from experiments.common.table import Column, DataTable
 

@@ -23,7 +23,9 @@ from experiments.cli.options import (
     trackers,
 )
 from experiments.common.console import err, out, quiet_libraries
+from experiments.common.table import check_format
 from persuade_env.errors import UnknownNameError
+from persuade_env.spec import hide_password
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,8 +44,9 @@ def benchmark(
     agents: Annotated[
         str,
         typer.Option(
-            help="Comma-separated: controls, prompted, intent-to-strategy, either with =MODEL, "
-            "sft, dpo, ppo and grpo (of --run), checkpoint=FOLDER, module:attribute."
+            help="Comma-separated: silent, naive, repeating, flattering, off-topic (controls), "
+            "prompted, intent-to-strategy, either with =MODEL, sft, dpo, ppo, grpo and best-of-N "
+            "(of --run), checkpoint=FOLDER, module:attribute."
         ),
     ],
     user_models: Annotated[
@@ -89,8 +92,16 @@ def benchmark(
 
     if protocol not in PROTOCOLS:
         raise UnknownNameError("protocol", protocol, PROTOCOLS)
-    agent_specs = {n: resolve.resolve_agent_spec(run_folder, n) for n in names_in(agents)}
-    user_specs = {n: resolve.resolve_user_spec(run_folder, n) for n in names_in(user_models)}
+    check_format(format)
+    folder = folder.resolve()
+    agent_specs = {
+        hide_password(name): resolve.resolve_agent_spec(run_folder, name)
+        for name in names_in(agents)
+    }
+    user_specs = {
+        hide_password(name): resolve.resolve_user_spec(run_folder, name)
+        for name in names_in(user_models)
+    }
     # A name that doesn't exist is worth knowing before the first hour, not after.
     for spec in agent_specs.values():
         resolve.validate_resolved_agent(spec)
@@ -141,7 +152,7 @@ def benchmark(
             agent_specs, user_specs, models, fresh=fresh, progress=progress, metrics=metrics
         )
     benchmark_table(rows, load_seconds(folder)).print(out, format, wide=wide)
-    err.print(f"results: {folder / 'results.json'}, {folder / 'results.parquet'}", soft_wrap=True)
+    err.print(f"results: {folder / 'results.json'}", soft_wrap=True, highlight=False)
 
 
 def _benchmark_turns(

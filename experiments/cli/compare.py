@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -31,7 +30,7 @@ from experiments.cli.options import (
 )
 from experiments.common.console import err, out, quiet_libraries
 from experiments.common.storage import write_atomically
-from experiments.common.table import Column, DataTable
+from experiments.common.table import Column, DataTable, check_format
 
 if TYPE_CHECKING:
     from experiments.comparison.compare import Compared
@@ -42,7 +41,7 @@ def compare(
     config: Config = None,
     overrides: Overrides = None,
     base: Base = None,
-    folder: RunFolder = Path(),
+    folder: RunFolder = None,
     seed: RunSeed = None,
     scenarios: Scenarios = None,
     train_user: TrainUser = None,
@@ -78,18 +77,19 @@ def compare(
     from experiments.pipeline import run as pipeline
     from experiments.reporting.metrics import live_metrics
 
+    check_format(format)
     names = names_in(methods)
     comparison.check(names)
     settings = run_settings(preset, config, overrides, base, seed, scenarios, train_user)
-    folder = run_folder(folder, preset, config, settings)
+    root = run_folder(folder, preset, config, settings)
     quiet_libraries()
     if user_models:
         settings = replace(settings, user_models=tuple(names_in(user_models)))
         for name in settings.user_models:
             validate_user(name)
-    with live_metrics(folder, trackers(track, tensorboard), settings) as metrics:
+    with live_metrics(root, trackers(track, tensorboard), settings) as metrics:
         results = comparison.compare(
-            folder,
+            root,
             settings,
             seeds,
             methods=names,
@@ -99,14 +99,14 @@ def compare(
         )
     table = comparison_table(results)
     table.print(out, format, wide=wide)
-    for name, cost in comparison.costs(folder, settings, seeds, names).items():
+    for name, cost in comparison.costs(root, settings, seeds, names).items():
         err.print(
             f"{name}: {cost.dialogues:.0f} dialogues simulated, {cost.minutes:.1f} minutes "
             "(mean of seeds, beside what all share)",
             highlight=False,
         )
-    place = folder / comparison.FOLDER
-    plot(comparison.curves(folder, settings, seeds, names), place / "curves.svg")
+    place = root / comparison.FOLDER
+    plot(comparison.curves(root, settings, seeds, names), place / "curves.svg")
     write_atomically(place / "results.md", table.markdown())
     err.print(f"machine: {pipeline.machine()}", highlight=False)
     names_written = ("results.json", "results.md", "curves.svg")

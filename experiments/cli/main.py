@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import metadata
+from importlib import import_module, metadata
 from typing import Annotated
 
 import typer
@@ -15,6 +15,7 @@ from experiments.cli import train as train_commands
 from experiments.common.console import err, out
 from experiments.common.memory import keep_few_kernels, keep_freed_memory
 from persuade_env.errors import PersuadeError
+from persuade_env.registry import extra_of
 
 app = typer.Typer(
     help="Trains and benchmarks persuaders against a learned user.",
@@ -59,7 +60,9 @@ def main() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     # A console script doesn't see the folder it is called in; `module:attribute` means that one.
-    # Last, so that no file there stands in for an installed package.
+    # Last, and after the suite's own packages, so that no file there stands in for them.
+    for package in ("persuade_env", "user_models", "agents", "experiments"):
+        import_module(package)
     sys.path.append(os.getcwd())
     keep_few_kernels()
     keep_freed_memory()
@@ -77,7 +80,15 @@ def main() -> None:
         where = f" ({error.filename})" if error.filename else ""
         _fail(f"{error.strerror or error}{where}; finished work is kept", 1)
     except ModuleNotFoundError as error:
-        _fail(f"{error.name} is not installed: pip install 'persuade-env[all]'", 1)
+        _fail(missing_package(error), 1)
+
+
+def missing_package(error: ModuleNotFoundError) -> str:
+    """What to do about a package that isn't there."""
+    extra = extra_of(error.name or "")
+    if extra:
+        return f"{error.name} is not installed: pip install 'persuade-env[{extra}]'"
+    return f"{error.name} is not installed, and this suite doesn't need it: {error}"
 
 
 def _fail(message: str, code: int) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from experiments.common.storage import UNSAFE
 from persuade_env.scenarios import SPLITS
+from persuade_env.spec import hide_password
 
 if TYPE_CHECKING:
     from experiments.configs.schema import RunSettings
@@ -18,7 +19,7 @@ RUNS = Path("runs")
 """Where runs go that name no folder."""
 
 RunFolder = Annotated[
-    Path, typer.Option("--out", help="The run's folder.", show_default="runs/PRESET")
+    Path | None, typer.Option("--out", help="The run's folder.", show_default="runs/PRESET")
 ]
 Preset = Annotated[str, typer.Option(help="Settings by name: default, full, smoke.")]
 Config = Annotated[
@@ -100,16 +101,18 @@ def run_settings(
     )
 
 
-def run_folder(folder: Path, preset: str, config: Path | None, settings: RunSettings) -> Path:
+def run_folder(
+    folder: Path | None, preset: str, config: Path | None, settings: RunSettings
+) -> Path:
     """Where a run goes that names no folder: by preset, file, scenarios, seed and user."""
-    if folder != Path():
+    if folder is not None:
         return folder
     parts = [
         preset,
         config.stem if config else "",
         Path(settings.scenarios).stem if settings.scenarios else "",
         str(settings.seed) if settings.seed else "",
-        "" if settings.train_user == "learned" else settings.train_user,
+        "" if settings.train_user == "learned" else hide_password(settings.train_user),
     ]
     return RUNS / "-".join(re.sub(UNSAFE, "_", part) for part in parts if part)
 

@@ -28,6 +28,7 @@ from experiments.cli.options import (
     trackers,
 )
 from experiments.common.console import err, out, quiet_libraries
+from experiments.common.table import check_format
 from persuade_env.errors import RunError, UnknownNameError
 
 
@@ -36,7 +37,7 @@ def run(
     config: Config = None,
     overrides: Overrides = None,
     base: Base = None,
-    folder: RunFolder = Path(),
+    folder: RunFolder = None,
     seed: RunSeed = None,
     scenarios: Scenarios = None,
     train_user: TrainUser = None,
@@ -54,13 +55,15 @@ def run(
     """
     from experiments.pipeline.steps import needed_steps
 
+    check_format(format)
     settings = run_settings(preset, config, overrides, base, seed, scenarios, train_user)
     names = needed_steps(settings)
     if until is not None and until not in names:
         raise UnknownNameError("step", until, names)
-    folder = run_folder(folder, preset, config, settings)
+    root = run_folder(folder, preset, config, settings)
 
-    from experiments.benchmark.dialogues import load_rows, load_seconds
+    from experiments.benchmark.dialogues import load_seconds
+    from experiments.benchmark.summary import load_rows
     from experiments.benchmark.tables import benchmark_table
     from experiments.pipeline import run as pipeline
     from experiments.pipeline.forecast import Forecast
@@ -74,24 +77,24 @@ def run(
     began = time.perf_counter()
     forecast = Forecast.of(settings, names if until is None else names[: names.index(until) + 1])
     err.print(f"device: {pipeline.machine()}", highlight=False, soft_wrap=True)
-    err.print(forecast.announcement(folder), highlight=False, soft_wrap=True)
+    err.print(forecast.announcement(root), highlight=False, soft_wrap=True)
 
     def tell(line: str) -> None:
-        err.print(escape(line + forecast.remaining(folder, line.partition(":")[0])), soft_wrap=True)
+        err.print(escape(line + forecast.remaining(root, line.partition(":")[0])), soft_wrap=True)
 
-    with live_metrics(folder, trackers(track, tensorboard), settings) as metrics:
-        pipeline.run(folder, settings, until=until, fresh=fresh, metrics=metrics, on_progress=tell)
+    with live_metrics(root, trackers(track, tensorboard), settings) as metrics:
+        pipeline.run(root, settings, until=until, fresh=fresh, metrics=metrics, on_progress=tell)
         if track and until in (None, "report"):
-            track_results(folder)
+            track_results(root)
     if until not in (None, "report"):
         return
-    results = folder / "benchmark"
+    results = root / "benchmark"
     benchmark_table(load_rows(results), load_seconds(results)).print(out, format, wide=wide)
-    stages = stage_seconds(folder, names)
+    stages = stage_seconds(root, names)
     parts = ", ".join(f"{name} {value / 60:.1f}" for name, value in stages.items() if value >= 3)
     err.print(f"minutes: {sum(stages.values()) / 60:.1f} in all ({parts})", highlight=False)
     err.print(f"this call took {(time.perf_counter() - began) / 60:.1f} minutes", highlight=False)
-    err.print(f"report: {folder / 'report' / 'report.html'}", soft_wrap=True, highlight=False)
+    err.print(f"report: {root / 'report' / 'report.html'}", soft_wrap=True, highlight=False)
 
 
 def show(
@@ -107,7 +110,8 @@ def show(
     format: Format = "table",
 ) -> None:
     """Prints a run's table and some of its dialogues."""
-    from experiments.benchmark.dialogues import load_episodes, load_rows, load_seconds
+    from experiments.benchmark.dialogues import load_episodes, load_seconds
+    from experiments.benchmark.summary import load_rows
     from experiments.benchmark.tables import benchmark_table
     from persuade_env.envs.rendering import render_ansi
 

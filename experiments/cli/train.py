@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import typer
 from rich.markup import escape
 
@@ -37,7 +35,7 @@ def _add_command(step: str, help: str) -> None:
         config: Config = None,
         overrides: Overrides = None,
         base: Base = None,
-        folder: RunFolder = Path(),
+        folder: RunFolder = None,
         seed: RunSeed = None,
         scenarios: Scenarios = None,
         train_user: TrainUser = None,

@@ -126,7 +126,11 @@ def validate_user(name: SpecLike) -> None:
             continue
         try:
             USER_MODELS.check(member)
+            if ":" in member.type:
+                USER_MODELS.target(member.type)
         except UnknownNameError as error:
+            if ":" in member.type:
+                raise
             known = list(dict.fromkeys([*USER_STAGES, *USER_MODELS.names(), "module:attribute"]))
             raise UnknownNameError("user model", member.type, known) from error
 
@@ -166,6 +170,33 @@ def _folders(value: Value) -> Iterator[str]:
                 yield from _folders(option)
 
 
+def validate_agent(name: SpecLike) -> None:
+    """Checks that there is an agent of this name, or that a run makes one of it.
+
+    Raises:
+        UnknownNameError: if there is none; it lists what exists.
+        SpecError: if the name can't be read.
+    """
+    spec = parse(name)
+    if spec.type in AGENT_STAGES and not spec.items:
+        return
+    try:
+        PERSUADERS.check(spec)
+        if ":" in spec.type:
+            PERSUADERS.target(spec.type)
+    except UnknownNameError as error:
+        if ":" in spec.type:
+            raise
+        known = [*AGENT_STAGES, *PERSUADERS.names(), "best-of-N", "module:attribute"]
+        raise UnknownNameError(
+            "agent", spec.type, [name for name in known if name != "best-of-n"]
+        ) from error
+    if "agent" in spec.options:
+        validate_agent(_spec_like(spec.options["agent"]))
+    if "user_model" in spec.options:
+        validate_user(_spec_like(spec.options["user_model"]))
+
+
 def validate_resolved_agent(spec: Spec) -> None:
     """Checks that an agent exists, without loading it.
 
@@ -173,13 +204,7 @@ def validate_resolved_agent(spec: Spec) -> None:
         UnknownNameError: if nothing has its name; it lists what exists.
         RunError: if it is to be read from a folder that holds no trained model.
     """
-    try:
-        PERSUADERS.check(spec)
-    except UnknownNameError as error:
-        known = [*AGENT_STAGES, *PERSUADERS.names(), "best-of-N", "module:attribute"]
-        raise UnknownNameError(
-            "agent", spec.type, [name for name in known if name != "best-of-n"]
-        ) from error
+    validate_agent(spec)
     _check_folders(spec)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,21 @@ from persuade_env.errors import RunError
 
 UNSAFE = r"[^\w.-]+"
 """What is replaced where a name becomes a folder's; specs speak with `+`, `@` and `=`."""
+
+
+def file_stem(name: str) -> str:
+    """A name as part of a file's name: as it is where that is safe, else told apart by a digest.
+
+    >>> file_stem("dpo@concerns--learned+concerns")
+    'dpo@concerns--learned+concerns'
+    >>> file_stem("../x--y") != file_stem(".._x--y")
+    True
+    """
+    safe = re.sub(r"[^\w.+@=:-]+", "_", name)[:120]
+    if safe == name and not name.startswith("."):
+        return name
+    digest = hashlib.blake2b(name.encode(), digest_size=5).hexdigest()
+    return f"{safe.lstrip('.')}-{digest}"
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -22,6 +22,16 @@ FORMATS = ("table", "markdown", "csv", "json")
 """What `--format` takes."""
 
 
+def check_format(name: str) -> None:
+    """Checks the name of a format, before work is done for a table that can't be shown.
+
+    Raises:
+        UnknownNameError: if there is no such format.
+    """
+    if name not in FORMATS:
+        raise UnknownNameError("format", name, FORMATS)
+
+
 @dataclass(frozen=True)
 class Column:
     """One column: its heading, and how much it matters."""
@@ -100,8 +110,9 @@ class DataTable:
         """For a document; a pipe in a cell is escaped."""
         lines = [
             [column.heading for column in self.columns],
-            *([cell.replace("|", "\\|") for cell in row] for row in self.rows),
+            *self.rows,
         ]
+        lines = [[" ".join(cell.replace("|", "\\|").split()) for cell in line] for line in lines]
         rule = "".join("|---" if column.left else "|---:" for column in self.columns) + "|"
         rows = [f"| {' | '.join(line)} |" for line in lines]
         text = "\n".join([rows[0], rule, *rows[1:]]) + "\n"
@@ -128,8 +139,7 @@ class DataTable:
         Raises:
             UnknownNameError: if there is no such format.
         """
-        if format not in FORMATS:
-            raise UnknownNameError("format", format, FORMATS)
+        check_format(format)
         if format == "table":
             if wide:  # a console cuts what is wider than itself
                 console = Console(file=console.file, width=_VERY_WIDE)
@@ -138,7 +148,7 @@ class DataTable:
                 console.print(note, markup=False, highlight=False)
             return
         text = {"markdown": self.markdown, "csv": self.csv, "json": self.json}[format]()
-        console.print(text.rstrip("\n"), markup=False, highlight=False, soft_wrap=True)
+        console.file.write(text.rstrip("\n") + "\n")  # as it is: a console would style it
 
 
 def _total(widths: Sequence[int], kept: Sequence[int]) -> int:

@@ -21,7 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.benchmark.dialogues import Row, load_episodes, summarize
+from experiments.benchmark.dialogues import episodes_file, load_episodes
+from experiments.benchmark.summary import Row, summarize
 from experiments.common.bootstrap import Estimate, crossed_mean, mean_of_known
 from experiments.common.resolve import (
     ensemble_members,
@@ -277,8 +278,7 @@ def _play(
     name, spec = agent
     if reused is not None:
         (folder / "episodes").mkdir(parents=True, exist_ok=True)
-        pair = f"{name}--{user}.jsonl"
-        played, copy = reused / "episodes" / pair, folder / "episodes" / pair
+        played, copy = episodes_file(reused, name, user), episodes_file(folder, name, user)
         if played.exists() and not copy.exists():
             shutil.copy(played, copy)
     play_benchmark(

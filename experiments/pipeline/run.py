@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from experiments.common.memory import release_freed_memory
-from experiments.common.resolve import validate_user
+from experiments.common.resolve import validate_agent, validate_judge, validate_user
 from experiments.common.stage import Stage
 from experiments.common.storage import locked
 from experiments.configs.schema import RunSettings
@@ -96,7 +96,11 @@ def _make_all(
     metrics: MetricsLogger | None,
     on_progress: OnProgress,
 ) -> None:
-    validate_user(settings.train_user)
+    for user in (settings.train_user, *settings.user_models):
+        validate_user(user)
+    for agent in settings.agents:
+        validate_agent(agent)
+    validate_judge(settings.benchmark.judge)
     for terms in (settings.ppo.reward, settings.grpo.reward):
         Reward(dict(terms))  # a term that doesn't exist is worth knowing before the first hour
     with locked(root):

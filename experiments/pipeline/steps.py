@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from experiments.common.resolve import user_digests, user_stages
+from experiments.common.resolve import AGENT_STAGES, user_digests, user_stages
 from experiments.common.stage import Stage, digest, digest_of
 from experiments.configs.schema import RunSettings
 from experiments.pipeline import make
@@ -66,7 +66,8 @@ class Step:
         if self.learns_from_users:
             inputs["train_user"] = settings.train_user
             inputs["train_user_models"] = user_digests(context.root, settings.train_user)
-        trained = [name for name in self.needs if name != "prepare"]
+        made = {*needed_steps(settings), self.name} if self.in_run else set(self.needs)
+        trained = [name for name in self.needs if name != "prepare" and name in made]
         if trained:
             inputs["made_from"] = {name: digest(context.folder(name)) for name in trained}
         return inputs
@@ -113,7 +114,7 @@ def _user_step(
 
 def _benchmark_settings(settings: RunSettings) -> dict[str, Any]:
     return {
-        **asdict(settings.benchmark),
+        **asdict(replace(settings.benchmark, seed=settings.seed)),
         "agents": list(settings.agents),
         "user_models": list(settings.user_models),
     }
@@ -127,7 +128,7 @@ def _preference_settings(settings: RunSettings) -> dict[str, Any]:
     }
 
 
-_TRAINED = ("user-model", "held-out", "sft", "dpo", "ppo")
+_TRAINED = ("user-model", "held-out", "sft", "dpo", "ppo", "grpo")
 
 STEPS: dict[str, Step] = {
     step.name: step
@@ -197,16 +198,18 @@ TRAINED_AGENTS = ("dpo", "ppo", "grpo")
 def needed_steps(settings: RunSettings) -> list[str]:
     """Of all steps, those that a run with these settings makes, in order.
 
-    A second user model is trained only where somebody meets it or learns from it.
+    A second user model is trained only where somebody meets it or learns from it, GRPO's agent
+    only where it is benchmarked.
     """
-    users = {
+    named = {
         stage
         for user in (*settings.user_models, settings.train_user)
         for stage in user_stages(user)
     }
+    named |= {AGENT_STAGES[agent] for agent in settings.agents if agent in AGENT_STAGES}
     optional = {"held-out", "unseen"}
     return [
         name
         for name, step in STEPS.items()
-        if name in users or (step.in_run and name not in optional)
+        if name in named or (step.in_run and name not in optional)
     ]

@@ -13,7 +13,8 @@ import jinja2
 import matplotlib
 import numpy as np
 
-from experiments.benchmark.dialogues import METRICS, Row, load_episodes, load_rows, load_seconds
+from experiments.benchmark.dialogues import load_episodes, load_seconds
+from experiments.benchmark.summary import METRICS, Row, load_rows
 from experiments.benchmark.tables import HEADINGS, judged_by, show
 from experiments.common import stage as stages
 from experiments.common.measures import MEASURES_FILE, read_measures

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -42,25 +43,31 @@ class JsonLinesLogger:
 
 
 class TensorBoardLogger:
-    """Writes scalars named `STAGE/METRIC`."""
+    """Writes scalars named `STAGE/METRIC`; the folder is made with the first of them.
+
+    Raises:
+        RunError: if tensorboard isn't installed.
+    """
 
     def __init__(self, folder: Path) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise RunError(
-                "tensorboard is not installed: pip install 'persuade-env[track]'"
-            ) from error
-        self._writer = SummaryWriter(str(folder))
+        if find_spec("tensorboard") is None:
+            raise RunError("tensorboard is not installed: pip install 'persuade-env[track]'")
+        self._folder = folder
+        self._writer: Any = None
 
     def log(self, stage: str, step: int, metrics: Mapping[str, float]) -> None:
         """See `MetricsLogger.log`."""
+        if self._writer is None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._writer = SummaryWriter(str(self._folder))
         for name, value in metrics.items():
             self._writer.add_scalar(f"{stage}/{name}", value, step)
 
     def close(self) -> None:
         """Writes what is left."""
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()
 
 
 class SeveralLoggers:

@@ -13,7 +13,7 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.benchmark.dialogues import frame, load_rows
+from experiments.benchmark.summary import frame, load_rows
 from experiments.reporting.html_report import sample_dialogues
 from persuade_env.envs.rendering import render_ansi
 from persuade_env.errors import RunError

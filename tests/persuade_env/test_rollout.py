@@ -1,3 +1,5 @@
+import pytest
+
 from persuade_env.dialogue import Decision, PersuaderTurn
 from persuade_env.episode import EpisodeStop, start, start_from
 from persuade_env.errors import PersuaderError
@@ -93,3 +95,32 @@ def test_an_episode_can_go_on_from_the_middle_of_a_dialogue():
     assert episode.turn == 1
     assert len(episode.dialogue.turns) == 4
     assert episode.reward_terms[0]["attitude_gain"] == (6 - 5) / 6
+
+
+class Gives:
+    def __init__(self, replies):
+        self.replies = replies
+
+    def act(self, dialogues, seeds):
+        return self.replies
+
+
+def test_plain_text_is_speech():
+    (episode,) = rollout(
+        Gives(["Do come."]), ScriptedUser(felt(4)), SCENARIOS[:1], [0], max_turns=1
+    )
+    assert episode.dialogue.persuader_turns[0].response == "Do come."
+
+
+@pytest.mark.parametrize(
+    ("replies", "message"),
+    [
+        ([], "asked for 1 turns, the persuader's .* gave 0"),
+        ("hello", "gave str; it has to return a list"),
+        (None, "gave NoneType; it has to return a list"),
+        ([7], r"gave a int; write PersuaderReply\(turn="),
+    ],
+)
+def test_what_is_no_reply_is_said_in_one_line(replies, message):
+    with pytest.raises(PersuaderError, match=message):
+        rollout(Gives(replies), ScriptedUser(felt(4)), SCENARIOS[:1], [0], max_turns=1)

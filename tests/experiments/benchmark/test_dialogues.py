@@ -4,9 +4,10 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from experiments.benchmark import dialogues as benchmark
+from experiments.benchmark import summary
 from experiments.benchmark.config import BenchmarkSettings
-from experiments.benchmark.dialogues import Row, load_rows, run_benchmark, run_pair, summarize
+from experiments.benchmark.dialogues import run_benchmark, run_pair
+from experiments.benchmark.summary import Row, load_rows, summarize
 from experiments.benchmark.tables import benchmark_table
 from experiments.common.storage import BatchLog
 from persuade_env.dialogue import Decision
@@ -109,7 +110,7 @@ def test_a_win_rate_names_its_judge_and_counts_what_it_did_not_judge(tmp_path, m
         def compare(self, pairs):
             return [Verdict.FAILED] + [Verdict.TIE] * (len(pairs) - 1)
 
-    monkeypatch.setattr(benchmark, "load_judge", lambda spec: Fails())
+    monkeypatch.setattr(summary, "load_judge", lambda spec: Fails())
     settings = replace(SETTINGS, judge="http://me:secret@host/v1#m")
     base, other = run_benchmark(agents(), users(), SCENARIOS, tmp_path, settings)
     assert (other.judge, other.baseline, base.baseline) == ("http://host/v1#m", "base", "")

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from experiments.cli.main import main
+from experiments.cli.main import main, missing_package
 from experiments.common.measures import read_measures
 from persuade_env.scenarios import load_corpus
 from tests.helpers import ScriptedPersuader
@@ -122,3 +122,10 @@ def test_a_run_folder_that_can_t_be_written(tmp_path, persuade):
     assert done.returncode == 1
     assert "error:" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_missing_package_is_named_with_the_extra_that_brings_it():
+    ours = missing_package(ModuleNotFoundError("No module named 'trl'", name="trl.trainer"))
+    assert ours == "trl.trainer is not installed: pip install 'persuade-env[train]'"
+    theirs = missing_package(ModuleNotFoundError("No module named 'mine'", name="mine"))
+    assert "this suite doesn't need it" in theirs

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.benchmark.dialogues import load_rows
+from experiments.benchmark.summary import load_rows
 from experiments.common.measures import read_measures
 from experiments.configs.load import load_settings
 from experiments.pipeline.steps import needed_steps

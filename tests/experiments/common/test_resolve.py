@@ -26,7 +26,9 @@ def test_what_a_name_speaks_of():
     assert user_stages("learned=elsewhere") == []
 
 
-@pytest.mark.parametrize("name", ["learned", "held-out+concerns", "learned=x", "a.b:C", "concerns"])
+@pytest.mark.parametrize(
+    "name", ["learned", "held-out+concerns", "learned=x", "user_models:RuleBasedUser", "concerns"]
+)
 def test_users_that_exist(name):
     validate_user(name)
 
@@ -36,6 +38,8 @@ def test_users_that_don_t():
         validate_user("learned+consern")
     with pytest.raises(SpecError, match="no quantile"):
         validate_user("learned+concerns@low")
+    with pytest.raises(UnknownNameError, match=r"unknown user model 'a\.b:C'"):
+        validate_user("a.b:C")
 
 
 def test_a_folder_without_a_model_is_said_before_anything_is_loaded(tmp_path):

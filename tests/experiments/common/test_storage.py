@@ -5,7 +5,14 @@ import textwrap
 
 import pytest
 
-from experiments.common.storage import BatchLog, locked, read_json, write_atomically, write_json
+from experiments.common.storage import (
+    BatchLog,
+    file_stem,
+    locked,
+    read_json,
+    write_atomically,
+    write_json,
+)
 from persuade_env.errors import RunError
 
 
@@ -40,6 +47,13 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
         write_atomically(path, "half")
     assert read_json(path) == {"x": 1}
     assert [one.name for one in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_name_never_leaves_its_folder_nor_meets_another():
+    names = ["../x", ".._x", "/etc/x", "a/b", "a_b", ".hidden", "a\nb", "é" * 300, "é" * 301]
+    stems = [file_stem(name) for name in names]
+    assert len(set(stems)) == len(names)
+    assert not any("/" in stem or stem.startswith(".") or len(stem) > 140 for stem in stems)
 
 
 def test_an_unreadable_file_says_what_to_do(tmp_path):

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from experiments.benchmark.dialogues import summarize
+from experiments.benchmark.summary import summarize
 from experiments.common.bootstrap import Estimate, crossed_mean
 from experiments.comparison.compare import (
     Compared,

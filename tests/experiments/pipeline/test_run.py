@@ -52,7 +52,7 @@ def test_too_few_scenarios_are_refused_with_their_number(tmp_path):
 def test_runs_of_other_settings_go_to_other_folders():
     named = {
         run_folder(
-            Path(),
+            None,
             preset,
             None,
             load_settings(preset, seed=seed, scenarios=scenarios, train_user=train_user),
@@ -65,11 +65,11 @@ def test_runs_of_other_settings_go_to_other_folders():
     assert len(named) == 16
     assert {path.parent for path in named} == {Path("runs")}
     odd = run_folder(
-        Path(), "default", None, load_settings(train_user="learned=../elsewhere/user+concerns@0.25")
+        None, "default", None, load_settings(train_user="learned=../elsewhere/user+concerns@0.25")
     )
     assert odd == Path("runs/default-learned_.._elsewhere_user_concerns_0.25")
-    assert run_folder(Path(), "default", None, load_settings()) == Path("runs/default")
-    mine = run_folder(Path(), "default", Path("x/mine.toml"), load_settings())
+    assert run_folder(None, "default", None, load_settings()) == Path("runs/default")
+    mine = run_folder(None, "default", Path("x/mine.toml"), load_settings())
     assert mine == Path("runs/default-mine")
     assert run_folder(Path("here"), "default", None, load_settings(seed=1)) == Path("here")
 
@@ -121,6 +121,8 @@ def test_a_run_trains_the_users_that_it_plays_or_learns_from_and_no_others():
     assert "held-out" not in needed_steps(default)
     assert "held-out" in needed_steps(replace(default, train_user="learned+held-out@0.25"))
     assert "unseen" in needed_steps(replace(default, train_user="unseen"))
+    assert "grpo" not in needed_steps(default)
+    assert "grpo" in needed_steps(replace(default, agents=("sft", "grpo")))
 
 
 def test_what_a_step_needs_is_made_before_it():

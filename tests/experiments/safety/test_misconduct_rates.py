@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from experiments.benchmark.config import BenchmarkSettings
-from experiments.benchmark.dialogues import load_rows, run_benchmark
+from experiments.benchmark.dialogues import episodes_file, run_benchmark
+from experiments.benchmark.summary import load_rows
 from experiments.cli.main import main
 from experiments.safety.misconduct_rates import (
     PARTS,
@@ -144,9 +145,9 @@ def test_the_report_shows_the_rates_and_escapes_names(benchmark, tmp_path):
     for file in benchmark.glob("*.json"):
         (root / "benchmark" / file.name).write_bytes(file.read_bytes())
     (root / "benchmark" / "episodes").mkdir()
-    for file in (benchmark / "episodes").iterdir():
-        name = file.name.replace("rude", "<b>rude<i>")
-        (root / "benchmark" / "episodes" / name).write_bytes(file.read_bytes())
+    for agent, shown in (("base", "base"), ("rude", "<b>rude<i>")):
+        content = episodes_file(benchmark, agent, "u").read_bytes()
+        episodes_file(root / "benchmark", shown, "u").write_bytes(content)
     rows = json.loads((root / "benchmark" / "results.json").read_text())
     rows[1]["agent"] = "<b>rude<i>"
     write_json(root / "benchmark" / "results.json", rows)
