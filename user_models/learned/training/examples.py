@@ -130,7 +130,7 @@ def negative_examples(
         foreign = [turn for scenario, turn in turns if scenario != record.id]
         for recorded in record.dialogues:
             whole = record.dialogue(recorded)
-            rng = generator(derive_seed(seed, "fruitless", record.id, recorded.id))
+            rng = generator(derive_seed(seed, "negative", record.id, recorded.id))
             for index, turn in enumerate(whole.turns):
                 if not isinstance(turn, PersuadeeTurn) or not index or not has_concerns(whole):
                     continue
