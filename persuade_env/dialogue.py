@@ -63,7 +63,7 @@ class Outcome(StrEnum):
     ACCEPTED = "accepted"
     """The persuadee agreed to the goal."""
     REFUSED = "refused"
-    """The persuadee walked away."""
+    """The persuadee refused and ended the dialogue."""
     UNDECIDED = "undecided"
     """The dialogue reached its last turn without a decision."""
 

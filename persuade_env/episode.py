@@ -35,7 +35,7 @@ class EpisodeStop(StrEnum):
     ACCEPTED = "accepted"
     """The persuadee agreed to the goal."""
     REFUSED = "refused"
-    """The persuadee walked away."""
+    """The persuadee refused and ended the dialogue."""
     MAX_TURNS = "max_turns"
     """The persuader used up `max_turns`."""
     ERROR = "error"

@@ -1,4 +1,4 @@
-"""The best that any choice of strategies could have earned in an episode: an upper bar.
+"""The best that any choice of strategies could have earned in an episode: an upper bound.
 
 User models are functions of the dialogue, so an episode can be tried out before it is played.
 """

@@ -29,7 +29,7 @@ METRICS = {
     "attitude_gain": "attitude after the last turn minus before the first, Likert points",
     "win_rate": "share of comparisons with the baseline won, same scenario and seed, ties half",
     "unjudged": "share of these comparisons in which the judge named no winner; left out of them",
-    "refused": "share of dialogues the persuadee walked away from",
+    "refused": "share of dialogues the persuadee ended by refusing",
     "turns": "persuader turns per dialogue",
     "words": "words per persuader turn",
     "distinct_2": "distinct word pairs over all word pairs in a scenario's persuader turns",

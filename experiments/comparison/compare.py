@@ -37,7 +37,7 @@ from experiments.common.storage import UNSAFE, locked, read_json, write_json
 from experiments.configs.schema import RunSettings
 from experiments.pipeline.context import RunContext
 from experiments.pipeline.data import RunData, dump
-from experiments.pipeline.make import CLOCK, play_benchmark
+from experiments.pipeline.make import TIMINGS_FILE, play_benchmark
 from experiments.pipeline.run import make_stage
 from experiments.pipeline.steps import STEPS, TRAINED_AGENTS
 from persuade_env.episode import Episode
@@ -373,7 +373,7 @@ def costs(root: Path, settings: RunSettings, seeds: int, methods: Sequence[str])
                 each.append((simulated.get("candidates", 0) * settings.preferences.n_paths, taken))
             elif way in TRAINED_AGENTS:
                 log = read_json(folder / way / "log.json") or []
-                clock = read_json(folder / way / CLOCK) or []
+                clock = read_json(folder / way / TIMINGS_FILE) or []
                 each.append((sum(one["dialogues"] for one in log), sum(clock)))
         if each:
             dialogues, taken = np.mean(each, axis=0)
@@ -390,7 +390,7 @@ def curves(
         for seed in range(settings.seed, settings.seed + seeds):
             method = _Method.of(name, root / FOLDER / f"seed-{seed}", settings)
             log = read_json(method.checkpoint / "log.json")
-            clock = read_json(method.checkpoint / CLOCK)
+            clock = read_json(method.checkpoint / TIMINGS_FILE)
             if method.way in TRAINED_AGENTS and log and clock:
                 found.setdefault(name, []).append((log, clock))
     return found

@@ -26,7 +26,7 @@ class RunSettings:
     """The chat model that user models and persuaders start from: `embedded`, a Hugging Face id, or
     a folder."""
     seed: int = 0
-    """Of everything that is drawn."""
+    """The seed of every random draw of the run."""
     scenarios: str | None = None
     """A scenario file, or a corpus that ships (`literary`, `plain`), to train and test on; none for
     the default corpus."""

@@ -1,4 +1,4 @@
-"""Found among 20: does a turn answer what was said before it?
+"""Whether a turn answers what was said before it: found among 20 contexts.
 
 For each turn that follows another, its own context and those of 19 turns of other scenarios, drawn
 with a fixed seed; it is found if its own context has the highest cosine similarity with it, in
@@ -19,7 +19,7 @@ from persuade_env.dialogue import PersuaderTurn, ScenarioRecord
 from persuade_env.seeding import derive_seed, generator
 from persuade_env.text.embedding import Embedder
 
-AMONG = 20
+N_CANDIDATES = 20
 """Contexts that a turn is compared with, its own among them."""
 Role = Literal["persuader", "persuadee"]
 
@@ -64,7 +64,7 @@ def found_among(
     answers: Sequence[Answer],
     context: Literal["context", "last words"] = "context",
     *,
-    among: int = AMONG,
+    among: int = N_CANDIDATES,
     seed: int = 0,
     embed: Embedder | None = None,
 ) -> Estimate:

@@ -29,7 +29,7 @@ from persuade_env.scenarios import SPLITS, halves
 from persuade_env.seeding import derive_seed, generator
 from persuade_env.spec import Spec
 
-CLOCK = "timings.json"
+TIMINGS_FILE = "timings.json"
 """In the folder of PPO and GRPO: the seconds that each iteration took, apart from its results."""
 SETTINGS = "settings.toml"
 """In the folder of `prepare`: the run's settings, all of them; `--config` takes it back."""
@@ -203,7 +203,7 @@ def ppo(context: RunContext, folder: Path) -> None:
             settings=settings,
             report=report,
         )
-    write_json(folder / CLOCK, [entry["seconds"] for entry in log])
+    write_json(folder / TIMINGS_FILE, [entry["seconds"] for entry in log])
     keep_log(folder, log)
 
 
@@ -220,7 +220,7 @@ def grpo(context: RunContext, folder: Path) -> None:
         callbacks=_callbacks("grpo", context),
         metrics=context.metrics,
     )
-    write_json(folder / CLOCK, [entry["seconds"] for entry in log])
+    write_json(folder / TIMINGS_FILE, [entry["seconds"] for entry in log])
     keep_log(folder, log)
 
 

@@ -1,4 +1,4 @@
-"""`persuade_env/Persuasion-v0`: talk somebody round, one turn per step."""
+"""`persuade_env/Persuasion-v0`: change a user's mind, one turn per step."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class PersuasionEnv(BasePersuasionEnv[str, str]):
       response reaches the user (`persuade_env.action_format`).
     - Observation: text. The scenario as the persuader knows it, and what was said.
     - Reward: named terms (`persuade_env.rewards`), kept apart in `info["reward_terms"]`.
-    - Terminated: the persuadee accepted or walked away.
+    - Terminated: the persuadee accepted or refused.
     - Truncated: `max_turns`; or a failure, then `info["valid"]` is False.
     - Info: `persuade_env.protocols.StepInfo`.
 

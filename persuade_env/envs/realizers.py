@@ -11,7 +11,7 @@ from persuade_env.protocols import ChatModel, Message
 from persuade_env.text.embedding import Embedder
 from persuade_env.text.normalize import one_line, whole_sentences
 
-BACKS_UP = 0.2
+MIN_SIMILARITY = 0.2
 """Cosine similarity from which a fact of the scenario backs a strategy up."""
 
 
@@ -59,7 +59,7 @@ class TextRealizer:
         facts = [one_line(fact) for fact in scenario.facts]
         if facts:
             near = self._embed.all(facts) @ self._embed(one_line(strategy))
-            if near.max() >= BACKS_UP:
+            if near.max() >= MIN_SIMILARITY:
                 said += f" {facts[int(near.argmax())]}"
         return said
 
