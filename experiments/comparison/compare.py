@@ -95,14 +95,14 @@ def check(methods: Sequence[str]) -> None:
         RunError: if SFT, which the others are compared with, is not among them.
     """
     for name in methods:
-        way, at, _ = name.partition("@")
+        way, at, user = name.partition("@")
         known = way in TRAINED_AGENTS if at else way in METHODS
         if not known and not name.removeprefix("best-of-").isdecimal():
             raise UnknownNameError(
                 "method", name, (*METHODS, *(f"{one}@USER" for one in TRAINED_AGENTS))
             )
         if at:
-            validate_user(name.partition("@")[2])
+            validate_user(user)
     if "sft" not in methods:
         raise RunError("name sft as well: the other methods are compared with it")
 
@@ -135,9 +135,10 @@ def compare(
     """
     users = [
         *settings.user_models,
-        *(_Method.of(one, root, settings).train_user for one in methods),
+        *(_Method.of(name, root, settings).train_user for name in methods),
     ]
-    shared = {"sft", "user-model", *(stage for user in users for stage in user_stages(user))}
+    needed = [stage for user in users if user for stage in user_stages(user)]
+    shared = {"sft", "user-model", *needed}
     if not (root / "prepare").is_dir():
         shared.add("prepare")
     with locked(root):
