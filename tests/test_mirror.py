@@ -69,7 +69,6 @@ ELSEWHERE = {
     # Parts of a run or a report, tested by making one.
     "experiments/benchmark/summary.py": "tests/experiments/benchmark/test_dialogues.py",
     "experiments/benchmark/tables.py": "tests/experiments/benchmark/test_dialogues.py",
-    "experiments/common/run_folder.py": "tests/experiments/cli/test_run.py",
     "experiments/common/text_classifier.py": "tests/experiments/fidelity/test_language_measures.py",
     "experiments/comparison/plots.py": "tests/experiments/cli/test_run.py",
     "experiments/fidelity/gain_measures.py": "tests/experiments/fidelity/test_report.py",

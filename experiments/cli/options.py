@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from experiments.common.storage import UNSAFE
 from persuade_env.scenarios import SPLITS
 from persuade_env.spec import hide_password
 
@@ -114,7 +113,7 @@ def run_folder(
         str(settings.seed) if settings.seed else "",
         "" if settings.train_user == "learned" else hide_password(settings.train_user),
     ]
-    return RUNS / "-".join(re.sub(UNSAFE, "_", part) for part in parts if part)
+    return RUNS / "-".join(re.sub(r"[^\w.-]+", "_", part) for part in parts if part)
 
 
 def names_in(text: str) -> list[str]:

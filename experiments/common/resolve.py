@@ -10,22 +10,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from experiments.common.stage import digest
 from persuade_env.errors import RunError, UnknownNameError
 from persuade_env.llm.pool import ModelPool
 from persuade_env.protocols import Persuader, UserModel
 from persuade_env.registry import (
+    ANY_MODULE,
     JUDGES,
     PERSUADERS,
     USER_MODELS,
+    Registry,
     load_persuader,
     load_user_model,
 )
 from persuade_env.spec import Spec, SpecLike, Value, is_url, parse
 
-AGENT_STAGES = {"sft": "sft", "dpo": "dpo", "ppo": "ppo", "grpo": "grpo"}
-"""The stage of a run that trains an agent, by the agent's short name."""
+AGENT_STAGES = ("sft", "dpo", "ppo", "grpo")
+"""The stages of a run that train an agent; the agent's short name is the stage's."""
 USER_STAGES = {"learned": "user-model", "held-out": "held-out", "unseen": "unseen"}
 """The stage of a run that trains a user model, by its short name."""
 
@@ -37,7 +40,7 @@ def resolve_agent_spec(root: Path, name: SpecLike) -> Spec:
     """
     spec = parse(name)
     if spec.type in AGENT_STAGES and not spec.items:
-        return Spec.of("checkpoint", path=str(root / AGENT_STAGES[spec.type]))
+        return Spec.of("checkpoint", path=str(root / spec.type))
     if spec.type == "best-of-n":
         options = {"agent": "sft", "user_model": "learned", **spec.options}
         return Spec.of(
@@ -124,15 +127,8 @@ def validate_user(name: SpecLike) -> None:
     for member in ensemble_members(name):
         if member.type in USER_STAGES and not member.items:
             continue
-        try:
-            USER_MODELS.check(member)
-            if ":" in member.type:
-                USER_MODELS.target(member.type)
-        except UnknownNameError as error:
-            if ":" in member.type:
-                raise
-            known = list(dict.fromkeys([*USER_STAGES, *USER_MODELS.names(), "module:attribute"]))
-            raise UnknownNameError("user model", member.type, known) from error
+        known = list(dict.fromkeys([*USER_STAGES, *USER_MODELS.names(), ANY_MODULE]))
+        _check_name(USER_MODELS, member, "user model", known)
 
 
 def user_stages(name: SpecLike) -> list[str]:
@@ -180,21 +176,23 @@ def validate_agent(name: SpecLike) -> None:
     spec = parse(name)
     if spec.type in AGENT_STAGES and not spec.items:
         return
-    try:
-        PERSUADERS.check(spec)
-        if ":" in spec.type:
-            PERSUADERS.target(spec.type)
-    except UnknownNameError as error:
-        if ":" in spec.type:
-            raise
-        known = [*AGENT_STAGES, *PERSUADERS.names(), "best-of-N", "module:attribute"]
-        raise UnknownNameError(
-            "agent", spec.type, [name for name in known if name != "best-of-n"]
-        ) from error
+    names = [name for name in PERSUADERS.names() if name != "best-of-n"]
+    _check_name(PERSUADERS, spec, "agent", [*AGENT_STAGES, *names, "best-of-N", ANY_MODULE])
     if "agent" in spec.options:
         validate_agent(_spec_like(spec.options["agent"]))
     if "user_model" in spec.options:
         validate_user(_spec_like(spec.options["user_model"]))
+
+
+def _check_name(registry: Registry[Any], spec: Spec, noun: str, known: list[str]) -> None:
+    """Checks that something has the name; a user's own module is imported, none of the suite's."""
+    if ":" in spec.type:
+        registry.target(spec.type)
+        return
+    try:
+        registry.check(spec)
+    except UnknownNameError as error:
+        raise UnknownNameError(noun, spec.type, known) from error
 
 
 def validate_resolved_agent(spec: Spec) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 
 from persuade_env.errors import RunError
 
-UNSAFE = r"[^\w.-]+"
 """What is replaced where a name becomes a folder's; specs speak with `+`, `@` and `=`."""
 
 

@@ -11,7 +11,6 @@ method is compared with SFT dialogue by dialogue, on the same scenarios and epis
 from __future__ import annotations
 
 import math
-import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -33,7 +32,7 @@ from experiments.common.resolve import (
     validate_user,
 )
 from experiments.common.stage import Stage, digest, digest_of, seconds
-from experiments.common.storage import UNSAFE, locked, read_json, write_json
+from experiments.common.storage import file_stem, locked, read_json, write_json
 from experiments.configs.schema import RunSettings
 from experiments.pipeline.context import RunContext
 from experiments.pipeline.data import RunData, dump
@@ -177,7 +176,7 @@ class _Method:
         way, at, train_user = name.partition("@")
         if not at:
             return cls(way, settings, place)
-        folder = "against-" + re.sub(UNSAFE, "_", train_user)
+        folder = "against-" + file_stem(train_user)
         return cls(way, replace(settings, train_user=train_user), place / folder)
 
     @property
@@ -249,7 +248,7 @@ def _played(name: str, user: str) -> str:
 
     Each pair has its own, so that what is added to a comparison replays nothing of it.
     """
-    return f"played-{re.sub(UNSAFE, '_', name)}/{re.sub(UNSAFE, '_', user)}"
+    return f"played-{file_stem(name)}/{file_stem(user)}"
 
 
 def _kept(root: Path, stage: Stage) -> Stage:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
 
 from experiments.common.memory import release_freed_memory
@@ -117,11 +116,6 @@ def make_stage(
     context.models.clear()
     release_freed_memory()
     on_progress(f"{stage.name}: {'done' if made else 'unchanged, kept'}")
-
-
-def at_seed(context: RunContext, seed: int) -> RunContext:
-    """The same run with another seed."""
-    return replace(context, settings=replace(context.settings, seed=seed))
 
 
 def machine() -> str:

@@ -206,7 +206,7 @@ def needed_steps(settings: RunSettings) -> list[str]:
         for user in (*settings.user_models, settings.train_user)
         for stage in user_stages(user)
     }
-    named |= {AGENT_STAGES[agent] for agent in settings.agents if agent in AGENT_STAGES}
+    named |= {agent for agent in settings.agents if agent in AGENT_STAGES}
     optional = {"held-out", "unseen"}
     return [
         name

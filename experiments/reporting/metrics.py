@@ -16,8 +16,6 @@ from persuade_env.metrics import MetricsLogger
 
 FILE = "metrics.jsonl"
 """In a run's folder: every metric of every stage, in order of time."""
-TRACKERS = ("wandb", "tensorboard")
-"""What may take the metrics besides the file: `--track` and `--tensorboard`."""
 
 
 class JsonLinesLogger:
@@ -94,7 +92,7 @@ def live_metrics(
 
     Args:
         root: the run's folder, which gets `metrics.jsonl`.
-        trackers: of `TRACKERS`, what takes the metrics besides.
+        trackers: `wandb` and `tensorboard`: what takes the metrics besides.
         config: the settings, a dataclass or a mapping, for trackers that show them.
 
     Raises:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
@@ -20,7 +21,7 @@ ObsType = TypeVar("ObsType")
 ActType = TypeVar("ActType")
 
 
-class BasePersuasionEnv(gym.Env[ObsType, ActType], Generic[ObsType, ActType]):
+class BasePersuasionEnv(gym.Env[ObsType, ActType], ABC, Generic[ObsType, ActType]):
     """What the environments of one dialogue share: scenarios, user, reward, reset and render.
 
     A subclass says what is observed (`observe`) and what an action does (`step`).
@@ -53,9 +54,9 @@ class BasePersuasionEnv(gym.Env[ObsType, ActType], Generic[ObsType, ActType]):
         self.episode: Episode | None = None
         """The current episode, as a value: keep it, replay it, store it."""
 
+    @abstractmethod
     def observe(self, episode: Episode) -> ObsType:
         """What a persuader may know of the episode."""
-        raise NotImplementedError
 
     def info(self, episode: Episode) -> dict[str, Any]:
         """`StepInfo` of the episode; a subclass may add keys."""

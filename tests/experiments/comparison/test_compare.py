@@ -8,6 +8,7 @@ import pytest
 
 from experiments.benchmark.summary import summarize
 from experiments.common.bootstrap import Estimate, crossed_mean
+from experiments.common.storage import file_stem
 from experiments.comparison.compare import (
     Compared,
     check,
@@ -109,20 +110,22 @@ def test_a_method_that_learns_from_another_user_has_a_place_of_its_own(tmp_path)
             reused=None,
         )
     ]
+    outside, played = file_stem("learned=../x"), file_stem("ppo@learned=../x")
+    assert "/" not in outside + played
     assert [f"{where}/{stage.name}" for where, stage in stages] == [
         "seed-3/preferences",
         "seed-3/dpo",
-        "seed-3/against-learned_concerns_0.25/preferences",
-        "seed-3/against-learned_concerns_0.25/dpo",
-        "seed-3/against-learned_.._x/ppo",
+        "seed-3/against-learned+concerns@0.25/preferences",
+        "seed-3/against-learned+concerns@0.25/dpo",
+        f"seed-3/against-{outside}/ppo",
         "seed-3/played-sft/learned",
         "seed-3/played-sft/concerns",
         "seed-3/played-dpo/learned",
         "seed-3/played-dpo/concerns",
-        "seed-3/played-dpo_learned_concerns_0.25/learned",
-        "seed-3/played-dpo_learned_concerns_0.25/concerns",
-        "seed-3/played-ppo_learned_.._x/learned",
-        "seed-3/played-ppo_learned_.._x/concerns",
+        "seed-3/played-dpo@learned+concerns@0.25/learned",
+        "seed-3/played-dpo@learned+concerns@0.25/concerns",
+        f"seed-3/played-{played}/learned",
+        f"seed-3/played-{played}/concerns",
     ]
     learned_from = [
         stage.inputs["train_user"] for _, stage in stages if "train_user" in stage.inputs
