@@ -132,12 +132,7 @@ def compare(
     Raises:
         RunError: if another process is at work in `root`, or it can't be written.
     """
-    users = [
-        *settings.user_models,
-        *(_Method.of(name, root, settings).train_user for name in methods),
-    ]
-    needed = [stage for user in users if user for stage in user_stages(user)]
-    shared = {"sft", "user-model", *needed}
+    shared = _shared_steps(root, settings, methods)
     if not (root / "prepare").is_dir():
         shared.add("prepare")
     with locked(root):
@@ -156,6 +151,13 @@ def compare(
         found = summarize_seeds(root, settings, seeds, methods)
         write_json(root / FOLDER / "results.json", [one.to_json() for one in found])
     return found
+
+
+def _shared_steps(root: Path, settings: RunSettings, methods: Sequence[str]) -> set[str]:
+    """The steps that all seeds share: SFT, and the users that are met or learned from."""
+    learned_from = (_Method.of(name, root, settings).train_user for name in methods)
+    users = [*settings.user_models, *(user for user in learned_from if user)]
+    return {"sft", "user-model", *(stage for user in users for stage in user_stages(user))}
 
 
 def _say_where(on_progress: Callable[[str], None], where: Path, line: str) -> None:

@@ -128,6 +128,8 @@ def merge(settings: Any, table: Mapping[str, Any], source: str, path: str = "") 
         if name not in names:
             raise ConfigError(f"{source}: no setting {full!r}{_nearest(name, names, path)}")
         current = getattr(settings, name)
+        if path and name == "seed" and value != current:
+            raise ConfigError(f"{source}: {full} has no effect: every step takes the run's seed")
         if isinstance(value, Mapping) and not is_dataclass(current):
             current = _empty(hints[name])
         if is_dataclass(current) and isinstance(value, Mapping):

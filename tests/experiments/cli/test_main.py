@@ -56,6 +56,10 @@ def persuade(monkeypatch, capsys):
         (("run", "--set", "dpo.beta=x"), "dpo.beta: Input should be a valid number"),
         (("run", "--config", "nowhere.toml"), "nowhere.toml: no such file"),
         (("benchmark", "--agents", "naive", "--judge", "nosuch"), "unknown judge 'nosuch'"),
+        (("benchmark", "--agents", "naive", "--format", "yaml"), "unknown format 'yaml'"),
+        (("run", "--preset", "smoke", "--set", 'agents=["nosuch"]'), "unknown agent 'nosuch'"),
+        (("run", "--preset", "smoke", "--set", "train_user=nosuch"), "unknown user model 'nosuch'"),
+        (("run", "--preset", "smoke", "--set", "benchmark.judge=nosuch"), "unknown judge 'nosuch'"),
         (("benchmark", "--agents", "sft", "--run", "nowhere"), "no trained model in nowhere/sft"),
     ],
 )
@@ -64,6 +68,8 @@ def test_a_mistake_is_one_clear_line(arguments, message, tmp_path, persuade):
     assert done.returncode == 1
     assert message in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
+    # Nothing was made: a mistake is said before the work, not after it.
+    assert not [path for path in tmp_path.rglob("*") if path.name in ("done.json", "results.json")]
 
 
 def test_a_card_is_made_in_two_parts(tmp_path, persuade):

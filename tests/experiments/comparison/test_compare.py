@@ -11,6 +11,7 @@ from experiments.common.bootstrap import Estimate, crossed_mean
 from experiments.common.storage import file_stem
 from experiments.comparison.compare import (
     Compared,
+    _shared_steps,
     check,
     over_baseline,
     stages_of_seed,
@@ -96,6 +97,13 @@ def test_methods_that_cannot_be_compared_are_named():
     with pytest.raises(UnknownNameError, match="sft@concerns"):
         check(["sft", "sft@concerns"])
     check(["sft", "best-of-8", "dpo@learned+concerns@0.25"])
+
+
+def test_what_all_seeds_share(tmp_path):
+    settings = load_settings("smoke")
+    assert _shared_steps(tmp_path, settings, ["sft", "ppo"]) == {"sft", "user-model"}
+    methods = ["sft", "dpo@held-out+concerns"]
+    assert _shared_steps(tmp_path, settings, methods) == {"sft", "user-model", "held-out"}
 
 
 def test_a_method_that_learns_from_another_user_has_a_place_of_its_own(tmp_path):

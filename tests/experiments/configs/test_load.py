@@ -71,6 +71,8 @@ def test_none_is_for_what_may_be_none():
         ("seed=1.5", "valid integer"),
         ("agents=sft", "valid tuple|valid list|array"),
         ("seed.x=1", "single value"),
+        ("ppo.seed=1", "every step takes the run's seed"),
+        ("sft.lora.seed=1", "every step takes the run's seed"),
         ("dpo", "write name=value"),
         ("=3", "write name=value"),
     ],
