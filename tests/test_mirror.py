@@ -36,7 +36,6 @@ ELSEWHERE = {
     ),
     # What a fit is worth shows in what was fitted.
     "persuade_env/judges/learned_training.py": "tests/persuade_env/judges/test_learned.py",
-    "user_models/learned/training/examples.py": "tests/user_models/learned/test_attitude_model.py",
     # Loading a real model takes seconds; these are tested by whoever needs one.
     "persuade_env/llm/builtin_model.py": "tests/persuade_env/llm/backends/test_transformers.py",
     "persuade_env/llm/loading.py": "tests/persuade_env/llm/backends/test_transformers.py",
