@@ -17,7 +17,7 @@ import re
 
 from persuade_env.dialogue import PersuaderTurn
 from persuade_env.errors import MalformedTurnError
-from persuade_env.text.normalize import one_line
+from persuade_env.text.normalize import one_line, replace_surrogates
 
 _FIELDS = ("Analysis", "Strategy", "Response")
 _MARKER = re.compile(r"^[ \t]*(Analysis|Strategy|Response)[ \t]*:[ \t]*", re.MULTILINE)
@@ -79,6 +79,7 @@ def read_action(text: str) -> tuple[PersuaderTurn, bool]:
     Returns:
         The turn, and whether the text was malformed.
     """
+    text = replace_surrogates(text)
     if ":" not in text or not _MARKER.search(text):  # the first test is cheap
         return PersuaderTurn(response=one_line(text)), False
     try:

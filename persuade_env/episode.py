@@ -22,7 +22,11 @@ from persuade_env.protocols import (
 )
 from persuade_env.rewards import Reward, Transition
 from persuade_env.seeding import derive_seed
+from persuade_env.spec import hide_password
+from persuade_env.text.normalize import one_line
 
+_MAX_MESSAGE = 300
+"""Characters of a stored error message; a server's page of HTML is cut."""
 DEFAULT_MAX_TURNS = 6
 """Persuader turns after which an undecided dialogue is truncated."""
 
@@ -50,6 +54,8 @@ class Episode:
     seed: int
     stop: EpisodeStop = EpisodeStop.NONE
     error_kind: str = ""
+    error: str = ""
+    """What the user model or the persuader failed by, in words; empty in a valid episode."""
     reward_terms: tuple[Mapping[str, float], ...] = ()
     """Weighted terms per persuader turn."""
     malformed_turns: int = 0
@@ -113,6 +119,7 @@ class Episode:
             "seed": self.seed,
             "stop": self.stop.value,
             "error_kind": self.error_kind,
+            "error": self.error,
             "reward_terms": [dict(terms) for terms in self.reward_terms],
             "malformed_turns": self.malformed_turns,
             "user_usage": asdict(self.user_usage),
@@ -127,6 +134,7 @@ class Episode:
             seed=data["seed"],
             stop=EpisodeStop(data["stop"]),
             error_kind=data["error_kind"],
+            error=data.get("error", ""),
             reward_terms=tuple(data["reward_terms"]),
             malformed_turns=data["malformed_turns"],
             user_usage=Usage(**data["user_usage"]),
@@ -227,11 +235,12 @@ def _moved(
     if answer is None or answer.turn is None:
         dialogue = spoken
         terms = reward.zero()
-        stop, error_kind = EpisodeStop.ERROR, _kind((answer or reply).error)
+        failure = (answer or reply).error
+        stop, error_kind, error = EpisodeStop.ERROR, _kind(failure), _message(failure)
     else:
         dialogue = spoken.extended(answer.turn)
         terms = reward.terms(Transition(episode.dialogue, dialogue, reply.malformed))
-        stop, error_kind = _STOP_OF[answer.turn.decision], ""
+        stop, error_kind, error = _STOP_OF[answer.turn.decision], "", ""
         if stop is EpisodeStop.NONE and episode.turn + 1 >= max_turns:
             stop = EpisodeStop.MAX_TURNS
     return Episode(
@@ -239,6 +248,7 @@ def _moved(
         episode.seed,
         stop,
         error_kind,
+        error,
         reward_terms=(*episode.reward_terms, terms),
         malformed_turns=episode.malformed_turns + reply.malformed,
         user_usage=episode.user_usage + answer.usage if answer else episode.user_usage,
@@ -255,3 +265,10 @@ _STOP_OF = {
 
 def _kind(error: PersuadeError | None) -> str:
     return error.kind if error else "error"
+
+
+def _message(error: PersuadeError | None) -> str:
+    """An error's message in one line; a server's may be long, and name a URL with its password."""
+    printable = "".join(c if c.isprintable() else " " for c in str(error or ""))
+    text = hide_password(one_line(printable))
+    return text if len(text) <= _MAX_MESSAGE else text[: _MAX_MESSAGE - 1] + "…"

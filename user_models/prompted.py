@@ -18,7 +18,7 @@ from persuade_env.protocols import ChatModel, Completion, Message, StopReason, U
 from persuade_env.registry import load_chat_model
 from persuade_env.seeding import derive_seed
 from persuade_env.spec import SpecLike
-from persuade_env.text.normalize import one_line, whole_sentences
+from persuade_env.text.normalize import one_line, whole_sentences, without_speaker
 from user_models.reply_format import (
     EMPTY_RESPONSE,
     StateConstraint,
@@ -27,9 +27,16 @@ from user_models.reply_format import (
     render_reply,
 )
 
+_GAP = r"[\s,;:/|.-]+"
 _STATE = re.compile(
-    r"\s*([1-7])(?:\.\d+)?[\s,;:/|-]+(continue|accept|refuse)[\s,;:/|-]+([a-z]+)\W*\n"
+    r"(?:[a-z]+\s*[:=])?\s*([1-7])(?:\.\d+)?(?:/7)?"
+    rf"{_GAP}(?:[a-z]+\s*[:=]\s*)?(continue|accept|refuse)"
+    rf"{_GAP}(?:[a-z]+\s*[:=]\s*)?([a-z]+)(?:[ -]+[a-z]+)?\W*?\n",
+    re.IGNORECASE,
 )
+"""Agreement, decision and tone, with or without labels; of a tone in two words the first."""
+_MARKUP = re.compile(r"^\s*```[a-z]*[ \t]*\n?|\n?```\s*$|\*\*|__", re.IGNORECASE)
+"""Code fences and bold, which chat models put around what has a format."""
 
 
 class PromptedUser:
@@ -63,7 +70,12 @@ class PromptedUser:
 
     def reply(self, dialogues: Sequence[Dialogue], seeds: Sequence[int]) -> list[UserReply]:
         """See `UserModel.reply`. An unreadable reply is generated once more with another seed."""
-        replies = [self._read(completion) for completion in self._generate(dialogues, seeds)]
+        replies = [
+            self._read(dialogue, completion)
+            for dialogue, completion in zip(
+                dialogues, self._generate(dialogues, seeds), strict=True
+            )
+        ]
         again = [index for index, reply in enumerate(replies) if reply.error is not None]
         if again:
             repaired = self._generate(
@@ -71,23 +83,28 @@ class PromptedUser:
                 [derive_seed(seeds[index], "repair") for index in again],
             )
             for index, completion in zip(again, repaired, strict=True):
-                replies[index] = self._read(completion, earlier=replies[index].usage)
+                replies[index] = self._read(dialogues[index], completion, replies[index].usage)
         return replies
 
     def _generate(self, dialogues: Sequence[Dialogue], seeds: Sequence[int]) -> list[Completion]:
         prompts = [prompted_messages(dialogue) for dialogue in dialogues]
         return self.chat.generate(prompts, seeds, **self._settings)
 
-    def _read(self, completion: Completion, earlier: Usage | None = None) -> UserReply:
+    def _read(
+        self, dialogue: Dialogue, completion: Completion, earlier: Usage | None = None
+    ) -> UserReply:
         usage = Usage(completion.prompt_tokens, completion.completion_tokens)
         usage = usage + earlier if earlier else usage
         if completion.error is not None:
             return UserReply(error=completion.error, usage=usage)
-        state = _STATE.match(completion.text + "\n")
-        words = one_line(completion.text[state.end() :]) if state else ""
+        text = _MARKUP.sub("", completion.text).strip() + "\n"
+        state = _STATE.match(text)
+        words = without_speaker(text[state.end() :], dialogue.scenario.persuadee) if state else ""
+        words = one_line(re.sub(r"^\s*(?:response|reply)\s*:", "", words, flags=re.IGNORECASE))
         if completion.stop_reason is StopReason.LENGTH:
             words = whole_sentences(words)
-        if not state or not words or not consistent(int(state[1]), Decision(state[2])):
+        decision = Decision(state[2].lower()) if state else Decision.CONTINUE
+        if not state or not words or not consistent(int(state[1]), decision):
             return UserReply(
                 error=UserModelError(f"unreadable reply: {completion.text[:80]!r}"), usage=usage
             )
@@ -96,8 +113,8 @@ class PromptedUser:
             attitude = expected_attitude(completion, self._constraint)
         turn = PersuadeeTurn(
             attitude=attitude,
-            tone=state[3] if state[3] in TONES else "polite",
-            decision=Decision(state[2]),
+            tone=state[3].lower() if state[3].lower() in TONES else "polite",
+            decision=decision,
             response=words,
         )
         return UserReply(turn=turn, usage=usage)

@@ -28,7 +28,8 @@ def run_pair(
 ) -> tuple[list[Episode], float]:
     """All dialogues of one agent against one user model, resuming after the last stored batch.
 
-    Every agent meets a user model on the same scenarios with the same episode seeds.
+    Every agent meets a user model on the same scenarios with the same episode seeds. A stored
+    dialogue in which a model failed is no result: it is played again.
 
     Args:
         agent: the persuader.
@@ -39,7 +40,7 @@ def run_pair(
         on_batch: told each batch, and the seconds that it took; 0 if it was stored already.
 
     Returns:
-        The episodes, and the seconds this call spent on the batches that were not stored yet.
+        The episodes, and the seconds this call spent on those that were not stored yet.
     """
     plan = [
         (scenario, derive_seed(settings.seed, scenario.id, repeat))
@@ -51,20 +52,24 @@ def run_pair(
     seconds = 0.0
     for start in range(0, len(plan), settings.batch_size):
         batch, key = plan[start : start + settings.batch_size], str(start)
+        stored = [Episode.from_json(row) for row in done.get(key, ())]
+        by_place = {index: episode for index, episode in enumerate(stored) if episode.valid}
+        missing = [index for index in range(len(batch)) if index not in by_place]
         took = 0.0
-        if key not in done:
+        if missing:
             began = time.perf_counter()
-            finished = rollout(
+            played = rollout(
                 agent,
                 user_model,
-                [scenario for scenario, _ in batch],
-                [seed for _, seed in batch],
+                [batch[index][0] for index in missing],
+                [batch[index][1] for index in missing],
                 max_turns=settings.max_turns,
             )
             took = time.perf_counter() - began
+            by_place |= dict(zip(missing, played, strict=True))
+        finished = [by_place[index] for index in range(len(batch))]
+        if missing:
             log.append(key, [episode.to_json() for episode in finished])
-        else:
-            finished = [Episode.from_json(row) for row in done[key]]
         episodes += finished
         seconds += took
         on_batch(finished, took)

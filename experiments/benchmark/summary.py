@@ -14,6 +14,7 @@ from experiments.common.bootstrap import Estimate, clustered_mean, clustered_rat
 from experiments.common.storage import read_json, write_json
 from persuade_env.dialogue import Outcome
 from persuade_env.episode import Episode
+from persuade_env.errors import RunError
 from persuade_env.judges.attitude import AttitudeJudge, scores
 from persuade_env.protocols import Judge
 from persuade_env.registry import load_judge
@@ -55,6 +56,10 @@ class Row:
     """What the win rate was judged by."""
     baseline: str = ""
     """What the win rate is against; empty where the row has none."""
+    n_invalid: int = 0
+    """Dialogues in which a model failed."""
+    error: str = ""
+    """What the first of them failed by."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; NaN becomes null."""
@@ -65,6 +70,8 @@ class Row:
             "n_scenarios": self.n_scenarios,
             "judge": self.judge,
             "baseline": self.baseline,
+            "n_invalid": self.n_invalid,
+            "error": self.error,
             "metrics": {
                 name: {
                     key: None if math.isnan(x) else round(x, 6) for key, x in asdict(one).items()
@@ -136,6 +143,7 @@ def summarize(
             name="tokens",
         ),
     }
+    invalid = [episode for episode in episodes if not episode.valid]
     return Row(
         agent,
         user_model,
@@ -144,6 +152,8 @@ def summarize(
         metrics,
         judge_name,
         baseline_name,
+        n_invalid=len(invalid),
+        error=(invalid[0].error or invalid[0].error_kind) if invalid else "",
     )
 
 
@@ -191,6 +201,21 @@ def _win_rate(
     rng = generator(derive_seed(seed, agent, user_model, "win_rate"))
     won = clustered_mean([win for win, _ in told], [cluster for _, cluster in told], rng)
     return won, clustered_mean([math.isnan(score) for score in verdicts], clusters, rng)
+
+
+def require_dialogues(rows: Iterable[Row]) -> None:
+    """Nothing, if every agent has a valid dialogue with every user model.
+
+    Raises:
+        RunError: if all of a pair's dialogues failed: that is no result.
+    """
+    failed = [row for row in rows if row.n == 0 and row.n_invalid]
+    if failed:
+        lines = [f"  {row.agent} with {row.user_model}: {row.error}" for row in failed]
+        raise RunError(
+            "\n".join(["no valid dialogue of:", *lines])
+            + "\nMend the cause and call the same command again: it plays what failed."
+        )
 
 
 def write_rows(

@@ -73,6 +73,12 @@ def benchmark_table(rows: Sequence[Row], seconds: Mapping[str, float]) -> DataTa
     notes = ["95 % intervals, bootstrapped by scenario; n counts valid dialogues"]
     if judges := judged_by(rows):
         notes.append(judges)
+    notes += [
+        f"{row.n_invalid} of {row.n + row.n_invalid} dialogues of {row.agent} with "
+        f"{row.user_model} are invalid: {row.error}"
+        for row in rows
+        if row.n_invalid
+    ]
     return DataTable(columns, cells, notes, [row.user_model for row in rows])
 
 

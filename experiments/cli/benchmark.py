@@ -120,6 +120,7 @@ def benchmark(
     from experiments.benchmark.config import BenchmarkSettings
     from experiments.benchmark.dialogues import load_seconds
     from experiments.benchmark.folder import BenchmarkFolder
+    from experiments.benchmark.summary import require_dialogues
     from experiments.benchmark.tables import benchmark_table
     from experiments.common.progress import counting_bar
     from experiments.common.storage import locked
@@ -153,6 +154,7 @@ def benchmark(
         )
     benchmark_table(rows, load_seconds(folder)).print(out, format, wide=wide)
     err.print(f"results: {folder / 'results.json'}", soft_wrap=True, highlight=False)
+    require_dialogues(row for row in rows if row.agent in agent_specs)
 
 
 def _benchmark_turns(

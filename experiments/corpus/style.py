@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.common.table import Column, DataTable
+from experiments.corpus.duplicates import near_duplicate_share
 from experiments.corpus.relevance import found_among, recorded_answers
 from persuade_env.dialogue import PersuadeeTurn, PersuaderTurn, ScenarioRecord
 from persuade_env.text.embedding import Embedder
@@ -81,6 +82,11 @@ def style_measures(records: Sequence[ScenarioRecord], seed: int = 0) -> list[Sty
             "commonest first three words",
             f"{opening!r} {_percent(most / len(turns))}",
             "2 % or less",
+        ),
+        StyleMeasure(
+            "turns that nearly repeat another scenario's",
+            _percent(near_duplicate_share(records)),
+            "0.5 % or less",
         ),
         StyleMeasure(
             "dialogues of 6 or more pairs of turns",

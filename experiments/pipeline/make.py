@@ -245,6 +245,7 @@ def play_benchmark(
 ) -> None:
     """Every agent against every user model, with a progress bar; specs by the name to show."""
     from experiments.benchmark.dialogues import run_benchmark
+    from experiments.benchmark.summary import require_dialogues
 
     settings, models = context.settings, context.models
     limit = settings.max_reply_tokens
@@ -252,7 +253,7 @@ def play_benchmark(
         len(agents) * len(user_models) * len(scenarios) * settings.benchmark.episodes_per_scenario
     )
     with counting_bar("benchmark", dialogues, "dialogue") as progress:
-        run_benchmark(
+        rows = run_benchmark(
             {name: agent_loader(spec, models, limit) for name, spec in agents.items()},
             {
                 name: _loaded_alone(user_model_loader(spec, models, limit), context)
@@ -264,6 +265,7 @@ def play_benchmark(
             progress,
             metrics=context.metrics,
         )
+    require_dialogues(rows)
 
 
 def fidelity(context: RunContext, folder: Path) -> None:

@@ -19,6 +19,7 @@ from persuade_env.dialogue import ScenarioRecord
 from persuade_env.errors import ScenarioError, UnknownNameError
 from persuade_env.safety.forbidden_goals import forbidden_reason
 from persuade_env.scenarios.datasets import ctompersu, daily_persuasion, persuasion_for_good
+from persuade_env.scenarios.labels import impossible_labels
 from persuade_env.scenarios.splits import SPLITS, split_of
 
 MAX_LISTED_ERRORS = 20
@@ -91,6 +92,9 @@ def check(path: str | Path, format: str = "persuade_env") -> tuple[list[Scenario
                 errors.append(
                     f"{path}: {location}: field goal: forbidden, {reason}: {record.goal!r}"
                 )
+                continue
+            if format == "persuade_env" and (contradictions := impossible_labels(record)):
+                errors += [f"{path}: {location}: {message}" for message in contradictions]
                 continue
             if record.id in locations:
                 taken = f"{record.id!r} is taken by {locations[record.id]}"

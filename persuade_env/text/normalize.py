@@ -5,6 +5,10 @@ Pure functions of a string, without a model and without a dependency.
 
 from __future__ import annotations
 
+import re
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
 
 def one_line(text: str) -> str:
     r"""The text with every run of white space, line breaks included, as one space.
@@ -40,3 +44,21 @@ def normalize_quotes(text: str) -> str:
     "It's fine."
     """
     return " ".join(text.replace("’", "'").replace("‘", "'").split())
+
+
+def replace_surrogates(text: str) -> str:
+    r"""The text with U+FFFD for each half of a surrogate pair, which no encoding can write.
+
+    >>> replace_surrogates("Fine \ud83d").encode()
+    b'Fine \xef\xbf\xbd'
+    """
+    return _SURROGATES.sub("\ufffd", text)
+
+
+def without_speaker(text: str, name: str) -> str:
+    """The text without the speaker's name and a colon before it, which chat models like to write.
+
+    >>> without_speaker("Bo: I don't know.", "Bo")
+    "I don't know."
+    """
+    return re.sub(rf"^\s*\**{re.escape(name)}\**\s*:\**\s*", "", text, flags=re.IGNORECASE)

@@ -48,3 +48,10 @@ def test_private_reasoning_is_never_spoken(text, marker):
 def test_plain_text_is_speech_on_one_line(text):
     turn, malformed = read_action(text)
     assert (turn.response, malformed) == (one_line(text), False)
+
+
+def test_half_a_surrogate_pair_becomes_a_character_that_can_be_stored():
+    for text in ("Fine \ud83d", "Analysis: a\nStrategy: b\nResponse: Fine \ud83d"):
+        turn, _ = read_action(text)
+        assert turn.response == "Fine \ufffd"
+        assert PersuaderTurn.model_validate_json(turn.model_dump_json()) == turn

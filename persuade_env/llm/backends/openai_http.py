@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,14 +12,16 @@ from urllib.parse import urlsplit
 import httpx
 import tenacity
 
-from persuade_env.errors import ChatError, ChatRejectedError, ChatUnavailableError
+from persuade_env.errors import ChatError, ChatUnavailableError
+from persuade_env.llm.backends.openai_reply import raise_for_status, read_answer, reason
 from persuade_env.llm.sanitize import sanitize
 from persuade_env.protocols import Completion, Message, StopReason
 
 API_KEY_VARIABLES = ("PERSUADE_ENV_API_KEY", "OPENAI_API_KEY")
 """Environment variables that are read for the API key, in this order."""
 
-_RETRIED_STATUSES = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+MAX_ANSWER_BYTES = 4 * 2**20
+"""Of one answer, decompressed."""
 _MAX_WAIT = 60.0
 
 
@@ -27,7 +30,7 @@ class HttpChat:
 
     Time-outs, refused connections and temporary error statuses are retried with random exponential
     backoff, or after the server's `Retry-After`. A request that still fails gives a `Completion`
-    with an error; only if all of a batch fail is the error raised.
+    with an error, also where all of a batch fail: what failed costs its own dialogue alone.
 
     >>> HttpChat("http://localhost:8000/v1", "llama-3")
     HttpChat('http://localhost:8000', 'llama-3')
@@ -36,7 +39,7 @@ class HttpChat:
         base_url: without `/chat/completions`, e.g. `http://localhost:8000/v1`.
         model: the server's name of the model.
         api_key: sent as a bearer token; read from the environment by default, never logged.
-        timeout: seconds for one attempt.
+        timeout: seconds for one attempt, from its start to the last byte of its answer.
         max_tries: attempts per request, the first included.
         max_concurrent: requests at a time.
         backoff: upper bound of the first random wait in seconds; doubles with each attempt.
@@ -62,14 +65,15 @@ class HttpChat:
         # For messages: the URL without user name and password.
         port = f":{parts.port}" if parts.port else ""
         self._public_url = f"{parts.scheme}://{parts.hostname}{port}"
-        key = api_key or next(
-            (os.environ[name] for name in API_KEY_VARIABLES if os.environ.get(name)), None
+        key = _checked_key(api_key, "api_key") or next(
+            filter(None, (_checked_key(os.environ.get(n), n) for n in API_KEY_VARIABLES)), ""
         )
         self._client = httpx.Client(
             base_url=base_url.rstrip("/") + "/",
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=timeout,
         )
+        self._timeout = timeout
         self._threads = max_concurrent
         self._retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(ChatUnavailableError),
@@ -110,11 +114,7 @@ class HttpChat:
             for prompt, seed in zip(prompts, seeds, strict=True)
         ]
         with ThreadPoolExecutor(min(self._threads, len(bodies))) as threads:
-            completions = list(threads.map(self._complete, bodies))
-        errors = [completion.error for completion in completions if completion.error is not None]
-        if len(errors) == len(completions):
-            raise errors[0]
-        return completions
+            return list(threads.map(self._complete, bodies))
 
     def _complete(self, body: dict[str, Any]) -> Completion:
         try:
@@ -124,41 +124,43 @@ class HttpChat:
             return Completion("", StopReason.STOP, 0, 0, error=error)
 
     def _request(self, body: dict[str, Any]) -> Completion:
+        began = time.monotonic()
         try:
-            response = self._client.post("chat/completions", json=body)
+            with self._client.stream("POST", "chat/completions", json=body) as response:
+                data = self._receive(response, began)
         except httpx.TimeoutException as error:
             raise ChatUnavailableError(f"{self._public_url} did not answer in time") from error
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise ChatUnavailableError(f"cannot reach {self._public_url}: {error}") from error
-        if response.status_code in _RETRIED_STATUSES:
-            raise ChatUnavailableError(
-                f"{self._public_url} answered {response.status_code}: {_reason(response)}",
-                retry_after=_seconds(response.headers.get("Retry-After")),
-            )
         if response.is_error:
-            raise ChatRejectedError(
-                f"{self._public_url} rejected the request ({response.status_code}): "
-                f"{_reason(response)}"
+            raise_for_status(
+                self._public_url,
+                response.status_code,
+                reason(data) or response.reason_phrase,
+                _seconds(response.headers.get("Retry-After")),
             )
-        return self._read(response)
+        return read_answer(self._public_url, data)
 
-    def _read(self, response: httpx.Response) -> Completion:
-        try:
-            data = response.json()
-            choice = data["choices"][0]
-            text = choice["message"]["content"] or ""
-            usage = data.get("usage") or {}
-            stop = StopReason.LENGTH if choice.get("finish_reason") == "length" else StopReason.STOP
-            return Completion(
-                text=str(text).strip(),
-                stop_reason=stop,
-                prompt_tokens=int(usage.get("prompt_tokens") or 0),
-                completion_tokens=int(usage.get("completion_tokens") or 0),
-            )
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-            raise ChatError(
-                f"{self._public_url} answered something else than a completion"
-            ) from error
+    def _receive(self, response: httpx.Response, began: float) -> bytes:
+        """The body, if it is neither too long nor too slow: httpx limits single reads alone."""
+        data = bytearray()
+        for chunk in response.iter_bytes():
+            data += chunk
+            if len(data) > MAX_ANSWER_BYTES:
+                raise ChatError(
+                    f"{self._public_url} answered with more than {MAX_ANSWER_BYTES} bytes"
+                )
+            if time.monotonic() - began > self._timeout:
+                raise ChatUnavailableError(f"{self._public_url} did not answer in time")
+        return bytes(data)
+
+
+def _checked_key(key: str | None, source: str) -> str:
+    """The key without white space around it; a line break at its end is a common slip."""
+    key = (key or "").strip()
+    if not (key.isascii() and key.isprintable()):
+        raise ChatError(f"{source} holds characters that no key has, such as curly quotes")
+    return key
 
 
 def _wait(backoff: float) -> Any:
@@ -178,13 +180,3 @@ def _seconds(header: str | None) -> float | None:
         return max(0.0, float(header)) if header else None
     except ValueError:
         return None
-
-
-def _reason(response: httpx.Response) -> str:
-    """The server's error message, shortened."""
-    try:
-        error = response.json()["error"]
-        text = error["message"] if isinstance(error, dict) else str(error)
-    except (ValueError, KeyError, TypeError):
-        text = response.text
-    return " ".join(text.split())[:200] or response.reason_phrase

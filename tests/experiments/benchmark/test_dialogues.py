@@ -6,12 +6,14 @@ import pytest
 
 from experiments.benchmark import summary
 from experiments.benchmark.config import BenchmarkSettings
-from experiments.benchmark.dialogues import run_benchmark, run_pair
-from experiments.benchmark.summary import Row, load_rows, summarize
+from experiments.benchmark.dialogues import load_episodes, run_benchmark, run_pair
+from experiments.benchmark.summary import Row, load_rows, require_dialogues, summarize
 from experiments.benchmark.tables import benchmark_table
 from experiments.common.storage import BatchLog
 from persuade_env.dialogue import Decision
-from persuade_env.protocols import Verdict
+from persuade_env.episode import Episode
+from persuade_env.errors import RunError, UserModelError
+from persuade_env.protocols import UserReply, Verdict
 from persuade_env.rollout import rollout
 from tests.helpers import FAILURE, ScriptedPersuader, ScriptedUser, felt, scenario
 
@@ -95,6 +97,58 @@ def test_stored_batches_are_not_played_again(tmp_path):
     again, seconds = run_pair(ScriptedPersuader(), ScriptedUser(), SCENARIOS, log, SETTINGS)
     assert again == first
     assert seconds == 0
+
+
+class FailsOnce(ScriptedUser):
+    """Fails on two scenarios as long as `down`."""
+
+    down = True
+
+    def reply(self, dialogues, seeds):
+        answers = super().reply(dialogues, seeds)
+        return [
+            UserReply(error=FAILURE)
+            if self.down and dialogue.scenario.id in ("leisure-002", "leisure-006")
+            else answer
+            for dialogue, answer in zip(dialogues, answers, strict=True)
+        ]
+
+
+def test_failed_dialogues_are_played_again_and_the_others_kept(tmp_path):
+    whole = run_benchmark(agents(), users(), SCENARIOS, tmp_path / "whole", SETTINGS)
+    user = FailsOnce(felt(4), felt(6, Decision.ACCEPT))
+    rows = run_benchmark(agents(), {"u": lambda: user}, SCENARIOS, tmp_path / "u", SETTINGS)
+    assert [(row.n, row.n_invalid, row.error) for row in rows] == [(5, 2, "nothing came back")] * 2
+    note = "2 of 7 dialogues of base with u are invalid: nothing came back"
+    assert note in benchmark_table(rows, {}).notes
+    stored = load_rows(tmp_path / "u")
+    assert [row.to_json() for row in stored] == [row.to_json() for row in rows]
+    user.down, user.calls = False, []
+    again = run_benchmark(agents(), {"u": lambda: user}, SCENARIOS, tmp_path / "u", SETTINGS)
+    assert {d.scenario.id for call in user.calls for d in call} == {"leisure-002", "leisure-006"}
+    assert [row.to_json() for row in again] == [row.to_json() for row in whole]
+    assert load_episodes(tmp_path / "u", "base", "u") == load_episodes(
+        tmp_path / "whole", "base", "u"
+    )
+
+
+def test_a_pair_without_a_valid_dialogue_is_no_result():
+    fine, failed = episodes(felt(4)), episodes(FAILURE)
+    require_dialogues([summarize("a", "u", fine, None), summarize("b", "u", [], None)])
+    half = summarize("a", "u", fine + failed, None)
+    require_dialogues([half])
+    with pytest.raises(RunError, match=r"no valid dialogue of:\n  b with u: nothing came back\n"):
+        require_dialogues([half, summarize("b", "u", failed, None)])
+
+
+def test_a_failure_is_stored_in_one_harmless_line():
+    error = UserModelError("down at http://ann:s3cret@host/v1:\n\x1b[2J" + 500 * "x")
+    (episode, *_) = episodes(error)
+    assert episode.error.startswith("down at http://host/v1: [2Jxxx")
+    assert len(episode.error) == 300
+    assert Episode.from_json(episode.to_json()) == episode
+    old = {key: value for key, value in episode.to_json().items() if key != "error"}
+    assert Episode.from_json(old).error == ""
 
 
 def test_the_table_is_also_parquet(tmp_path):

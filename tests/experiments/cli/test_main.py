@@ -9,6 +9,7 @@ import pytest
 
 from experiments.cli.main import main, missing_package
 from experiments.common.measures import read_measures
+from persuade_env.errors import UserModelError
 from persuade_env.scenarios import load_corpus
 from tests.helpers import ScriptedPersuader
 
@@ -87,6 +88,28 @@ def test_a_card_is_made_in_two_parts(tmp_path, persuade):
     tests = {one.test for one in read_measures(tmp_path / "concerns")}
     assert tests >= {"recorded", "controls", "attacks"}
     assert "turns" not in tests
+
+
+class Down:
+    """A user model whose server is down."""
+
+    def reply(self, dialogues, seeds):
+        raise UserModelError("the server at http://ann:s3cret@host/v1 refuses the key (401)")
+
+
+DOWN = Down()
+
+
+def test_failed_dialogues_are_no_result_and_are_played_again(tmp_path, persuade):
+    arguments = ["benchmark", "--agents", "naive", "--baseline", "naive", "--out", tmp_path / "b"]
+    arguments += ["--user-models", f"{__name__}:DOWN"]
+    for _ in range(2):  # the second call doesn't take the first one's failures for results
+        done = persuade(*arguments)
+        assert done.returncode == 1
+        message = f"naive with {__name__}:DOWN: the server at http://host/v1 refuses the key (401)"
+        assert message in " ".join(done.stderr.split())
+        assert "plays what failed" in done.stderr
+        assert "s3cret" not in done.stdout + done.stderr
 
 
 def test_a_new_persuader_is_benchmarked_by_its_name(tmp_path, persuade):

@@ -17,10 +17,12 @@ import pytest
 
 from experiments.benchmark.summary import load_rows
 from experiments.common.measures import read_measures
+from experiments.common.storage import BatchLog
 from experiments.configs.load import load_settings
 from experiments.pipeline.steps import needed_steps
 from experiments.reporting.metrics import read_metrics
 from persuade_env.dialogue import Dialogue
+from persuade_env.episode import Episode
 from persuade_env.errors import RunError
 from persuade_env.protocols import persuader_view
 from persuade_env.registry import load_persuader
@@ -39,10 +41,18 @@ LISTENING = [
 ]
 
 
+# Sums round differently with another number of threads, and MKL may choose the number by itself.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "MKL_DYNAMIC": "FALSE"}
+
+
 def start(folder: Path, *more: str, command: list[str] = COMMAND) -> subprocess.Popen:
     arguments = ["run", "--preset", "smoke", "--out", str(folder), *more]
     return subprocess.Popen(
-        [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [*command, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | ONE_THREAD,
     )
 
 
@@ -115,8 +125,22 @@ def test_killed_again_and_again_it_ends_with_the_same_results(undisturbed, tmp_p
     printed, _ = process.communicate()
     assert process.returncode == 0, printed[-3000:]
     expected, _ = undisturbed
+    said, wanted = spoken(folder / "benchmark"), spoken(expected / "benchmark")
+    assert {name: texts for name, texts in said.items() if texts != wanted[name]} == {}, wanted
     for name in RESULTS:
         assert (folder / name).read_bytes() == (expected / name).read_bytes(), name
+
+
+def spoken(benchmark: Path) -> dict[str, list[list[str]]]:
+    """What was said in each dialogue of each pair: where results differ, this says how."""
+    return {
+        path.name: [
+            [turn.response for turn in Episode.from_json(row).dialogue.turns]
+            for rows in BatchLog(path).read().values()
+            for row in rows
+        ]
+        for path in sorted((benchmark / "episodes").glob("*.jsonl"))
+    }
 
 
 def test_ctrl_c_is_one_clear_line(tmp_path):

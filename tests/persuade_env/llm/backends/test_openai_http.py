@@ -1,13 +1,16 @@
 """The HTTP backend against a local server."""
 
+import contextlib
 import json
 import threading
+import time
 from collections import defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from agents.persuaders.intent_to_strategy import IntentToStrategyPersuader
+from agents.persuaders.prompted import PromptedPersuader
 from persuade_env.dialogue import Dialogue, PersuaderTurn
 from persuade_env.errors import (
     ChatError,
@@ -15,7 +18,7 @@ from persuade_env.errors import (
     ChatUnavailableError,
     SpecError,
 )
-from persuade_env.llm.backends.openai_http import HttpChat
+from persuade_env.llm.backends.openai_http import MAX_ANSWER_BYTES, HttpChat
 from persuade_env.protocols import StopReason
 from persuade_env.registry import load_chat_model
 from tests.helpers import felt, scenario
@@ -32,6 +35,7 @@ class Server:
         self.bodies = []
         self.headers = []
         self.attempts = defaultdict(int)
+        self.drip = 0.0  # seconds between bytes
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -44,11 +48,18 @@ class Server:
                 number = min(outer.attempts[prompt], len(answers) - 1)
                 outer.attempts[prompt] += 1
                 status, data = outer.answer(answers[number], prompt)
+                if outer.drip:
+                    data = data.ljust(40)
                 self.send_response(status)
                 if status == 429:
                     self.send_header("Retry-After", "0")
                 self.end_headers()
-                self.wfile.write(data)
+                for byte in data if outer.drip else ():
+                    time.sleep(outer.drip)
+                    with contextlib.suppress(OSError):  # the client has had enough
+                        self.wfile.write(bytes([byte]))
+                if not outer.drip:
+                    self.wfile.write(data)
 
             def log_message(self, *args):
                 pass
@@ -82,6 +93,13 @@ def ask(chat, *prompts):
     return chat.generate(messages, list(range(len(prompts))), max_reply_tokens=9)
 
 
+def error_of(chat, prompt="p"):
+    """The error of the one prompt that is asked."""
+    (completion,) = ask(chat, prompt)
+    assert completion.text == ""
+    return completion.error
+
+
 def test_answers_come_in_order(server):
     chat = HttpChat(server.url, "m", max_concurrent=4)
     prompts = [f"p{number}" for number in range(12)]
@@ -104,15 +122,17 @@ def test_later_means_again(server, status):
 
 def test_it_gives_up_after_max_tries(server):
     server.plan["p"] = [500]
-    with pytest.raises(ChatUnavailableError, match="status 500"):
-        ask(HttpChat(server.url, "m", max_tries=3, backoff=0.001), "p")
+    error = error_of(HttpChat(server.url, "m", max_tries=3, backoff=0.001))
+    assert isinstance(error, ChatUnavailableError)
+    assert "status 500" in str(error)
     assert server.attempts["p"] == 3
 
 
 def test_a_rejection_is_not_repeated(server):
     server.plan["p"] = [400]
-    with pytest.raises(ChatRejectedError, match="400"):
-        ask(HttpChat(server.url, "m"), "p")
+    error = error_of(HttpChat(server.url, "m"))
+    assert isinstance(error, ChatRejectedError)
+    assert "400" in str(error)
     assert server.attempts["p"] == 1
 
 
@@ -123,33 +143,43 @@ def test_one_failed_prompt_leaves_the_others_alone(server):
     assert isinstance(bad.error, ChatRejectedError)
 
 
-@pytest.mark.parametrize("body", [b"<html>", b"{}", b'{"choices": []}', b"[1]"])
-def test_something_else_than_a_completion_is_a_typed_error(server, body):
-    server.plan["p"] = [body]
-    with pytest.raises(ChatError, match="something else"):
-        ask(HttpChat(server.url, "m"), "p")
-
-
 def test_a_server_that_is_down_or_too_slow(server):
     server.http.shutdown()
-    with pytest.raises(ChatUnavailableError, match="in time"):
-        ask(HttpChat(server.url, "m", timeout=0.05, max_tries=1), "p")
+    error = error_of(HttpChat(server.url, "m", timeout=0.05, max_tries=1))
+    assert isinstance(error, ChatUnavailableError)
+    assert "in time" in str(error)
     server.http.server_close()
-    with pytest.raises(ChatUnavailableError, match="cannot reach"):
-        ask(HttpChat(server.url, "m", max_tries=1), "p")
+    error = error_of(HttpChat(server.url, "m", max_tries=1))
+    assert isinstance(error, ChatUnavailableError)
+    assert "cannot reach" in str(error)
+
+
+def test_an_answer_may_be_neither_too_long_nor_too_slow(server, monkeypatch):
+    server.plan["long"] = [b"x" * (MAX_ANSWER_BYTES + 1)]
+    error = error_of(HttpChat(server.url, "m"), "long")
+    assert "more than 4194304 bytes" in str(error)
+    assert server.attempts["long"] == 1
+    # Each read of a dripping answer is in time; all of them together are not.
+    server.drip = 0.05
+    error = error_of(HttpChat(server.url, "m", timeout=0.3, max_tries=1), "drip")
+    assert isinstance(error, ChatUnavailableError)
+    assert "in time" in str(error)
 
 
 def test_keys_are_sent_and_never_shown(server, monkeypatch):
-    monkeypatch.setenv("PERSUADE_ENV_API_KEY", "sk-secret")
+    monkeypatch.setenv("PERSUADE_ENV_API_KEY", "sk-secret\n")
     chat = HttpChat(server.url, "m")
     server.plan["p"] = [401]
-    with pytest.raises(ChatRejectedError) as caught:
-        ask(chat, "p")
+    error = error_of(chat)
     assert server.headers[0]["Authorization"] == "Bearer sk-secret"
-    assert "sk-secret" not in repr(chat) + str(caught.value)
-    with pytest.raises(ChatRejectedError) as caught:
-        ask(HttpChat(server.url.replace("127", "joe:pass@127"), "m"), "p")
-    assert "pass" not in str(caught.value)
+    assert "sk-secret" not in repr(chat) + str(error)
+    error = error_of(HttpChat(server.url.replace("127", "joe:pass@127"), "m"))
+    assert isinstance(error, ChatRejectedError)
+    assert "pass" not in str(error)
+    monkeypatch.setenv("PERSUADE_ENV_API_KEY", "\u201csk-secret\u201d")
+    with pytest.raises(ChatError, match="PERSUADE_ENV_API_KEY holds characters") as caught:
+        HttpChat(server.url, "m")
+    assert "sk-secret" not in str(caught.value)
 
 
 def test_control_tokens_are_sanitized_in_requests(server):
@@ -208,3 +238,41 @@ def test_the_prompted_user_repairs_once_then_gives_a_typed_error(server, text):
     (reply,) = PromptedUser(HttpChat(server.url, "m")).reply([dialogue], [3])
     assert reply.error.kind == "user_model"
     assert len(server.bodies) == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "5 Continue Hopeful\nAnd who feeds the dog?",
+        "```\n5 continue hopeful\nAnd who feeds the dog?\n```",
+        "**5 continue hopeful**\nAnd who feeds the dog?",
+        "Agreement: 5, Decision: continue, Tone: hopeful\nAnd who feeds the dog?",
+        "5/7 continue hopeful relieved\n**Bo:** And who feeds the dog?",
+        "<think>He likes the tent.</think>\n5 continue hopeful\nBo: And who feeds the dog?",
+    ],
+)
+def test_the_prompted_user_reads_what_servers_make_of_the_format(server, text):
+    dialogue = opened().extended(PersuaderTurn(response="I'll lend you a tent."))
+    server.plan["*"] = [text]
+    (reply,) = PromptedUser(HttpChat(server.url, "m")).reply([dialogue], [3])
+    turn = reply.turn
+    assert (turn.attitude, turn.tone, turn.response) == (5.0, "hopeful", "And who feeds the dog?")
+
+
+@pytest.mark.parametrize("make", [PromptedUser, PromptedPersuader, IntentToStrategyPersuader])
+def test_one_refused_request_costs_one_dialogue(server, make):
+    """The repair round asks the failed one alone; that it fails again is not everybody's error."""
+    model = make(HttpChat(server.url, "m"))
+    server.plan["*"] = ["5 continue hopeful\nAnalysis: a\nStrategy: wait\nResponse: Come along."]
+    server.plan["7"] = [400]
+    dialogues = [opened().extended(PersuaderTurn(response=str(number))) for number in range(8)]
+    if make is PromptedUser:
+        replies = model.reply(dialogues, list(range(8)))
+    else:
+        dialogues = [
+            opened().extended(PersuaderTurn(response="Hi.")).extended(felt(3, response=str(number)))
+            for number in range(8)
+        ]
+        replies = model.act(dialogues, list(range(8)))
+    assert [reply.error is None for reply in replies] == [True] * 7 + [False]
+    assert replies[7].error.kind == "chat_rejected"
