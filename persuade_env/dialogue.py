@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 MIN_ATTITUDE = 1.0
 """Lower end of the 7-point Likert scale: firmly against the goal."""
@@ -101,6 +101,16 @@ class Appeal(StrEnum):
 NonEmpty = Annotated[str, Field(min_length=1)]
 
 
+def _harmless(name: str) -> str:
+    """An id that is safe in a path, a table and a terminal."""
+    if not name.isprintable() or set("/\\") & set(name) or name.startswith("."):
+        raise ValueError("an id has no slashes, no control characters and no dot in front")
+    return name
+
+
+ScenarioId = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_harmless)]
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
@@ -127,10 +137,14 @@ class Persona(_Frozen):
 
     traits: tuple[NonEmpty, ...] = Field(min_length=1, description="How this person is.")
     stubbornness: float = Field(
-        ge=0.0, le=1.0, description="0: moves at the first good reason; 1: hardly moves."
+        strict=True,
+        ge=0.0,
+        le=1.0,
+        description="0: moves at the first good reason; 1: hardly moves.",
     )
     initial_attitude: float = Field(
         default=DEFAULT_INITIAL_ATTITUDE,
+        strict=True,
         ge=MIN_ATTITUDE,
         le=MAX_ATTITUDE,
         description="Attitude towards the goal before the first turn, 1 to 7.",
@@ -154,7 +168,7 @@ class Scenario(_Frozen):
     3.0
     """
 
-    id: NonEmpty
+    id: ScenarioId
     domain: NonEmpty = Field(description="One of the 35 domains, or a data set's own.")
     background: NonEmpty = Field(description="The situation, known to both sides.")
     persuader: NonEmpty = Field(description="Name of the persuader.")
@@ -216,6 +230,7 @@ class PersuadeeTurn(_Frozen):
 
     role: Literal["persuadee"] = "persuadee"
     attitude: float | None = Field(
+        strict=True,
         default=None,
         ge=MIN_ATTITUDE,
         le=MAX_ATTITUDE,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from persuade_env.dialogue import Dialogue, ScenarioRecord
+from persuade_env.text.normalize import text_lines
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ class Preference:
 def load_preferences(path: Path) -> list[Preference]:
     """The pairs of a JSON Lines file, as they were stored."""
     pairs = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in text_lines(path.read_text(encoding="utf-8")):
         row = json.loads(line)
         ids = {key: tuple(row[key]) for key in ("prompt_ids", "chosen_ids", "rejected_ids")}
         pairs.append(Preference(**{**row, **ids}))

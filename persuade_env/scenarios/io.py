@@ -6,6 +6,7 @@ Nothing is dropped silently: `load` gives all records of a file or fails with ev
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib import resources
@@ -21,21 +22,48 @@ from persuade_env.safety.forbidden_goals import forbidden_reason
 from persuade_env.scenarios.datasets import ctompersu, daily_persuasion, persuasion_for_good
 from persuade_env.scenarios.labels import impossible_labels
 from persuade_env.scenarios.splits import SPLITS, split_of
+from persuade_env.text.normalize import text_lines
 
 MAX_LISTED_ERRORS = 20
 """Errors of one file that a message lists; further ones are counted."""
+
+MAX_LINE_CHARACTERS = 4 * 2**20
+"""Of one record; the longest of the corpora that ship has some 20,000."""
+MAX_ERROR_CHARACTERS = 500
+"""Of one error's message: a file's own text may be in it."""
 
 Located = tuple[str, Callable[[], ScenarioRecord]]
 """A record's location in its file, and a function that parses it."""
 
 
 def _json_lines(path: Path) -> Iterable[Located]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(text_lines(path.read_text(encoding="utf-8-sig")), start=1):
         if line.strip():
-            yield (
-                f"line {number}",
-                lambda line=line: ScenarioRecord.model_validate_json(line),  # type: ignore[misc]
-            )
+            yield f"line {number}", lambda line=line: _record(line)  # type: ignore[misc]
+
+
+def _record(line: str) -> ScenarioRecord:
+    """The record of one line of JSON.
+
+    Raises:
+        ScenarioError: if it is too long, or no JSON that means one thing.
+        ValidationError: if its fields aren't as they should be.
+    """
+    if len(line) > MAX_LINE_CHARACTERS:
+        raise ScenarioError(f"longer than {MAX_LINE_CHARACTERS} characters")
+    try:
+        return ScenarioRecord.model_validate(json.loads(line, object_pairs_hook=_unique))
+    except RecursionError as error:
+        raise ScenarioError("nested too deeply") from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, in which no key may stand twice: readers would disagree on its value."""
+    unique = dict(pairs)
+    if len(unique) < len(pairs):
+        twice = [key for key, number in Counter(key for key, _ in pairs).items() if number > 1]
+        raise ScenarioError(f"field {twice[0]}: stands twice in one object")
+    return unique
 
 
 FORMATS: Mapping[str, Callable[[Path], Iterable[Located]]] = MappingProxyType(
@@ -82,15 +110,19 @@ def check(path: str | Path, format: str = "persuade_env") -> tuple[list[Scenario
             try:
                 record = make()
             except ValidationError as error:
-                errors += [f"{path}: {location}: {message}" for message in _messages(error)]
+                errors += [f"{path}: {location}: {_short(line)}" for line in _messages(error)]
+                continue
+            except json.JSONDecodeError as error:
+                errors.append(f"{path}: {location}: not JSON: {error}")
                 continue
             except (ScenarioError, KeyError, TypeError, ValueError) as error:
                 message = f"missing field {error}" if isinstance(error, KeyError) else str(error)
-                errors.append(f"{path}: {location}: {message}")
+                errors.append(f"{path}: {location}: {_short(message)}")
                 continue
             if reason := forbidden_reason(record):
                 errors.append(
-                    f"{path}: {location}: field goal: forbidden, {reason}: {record.goal!r}"
+                    f"{path}: {location}: "
+                    + _short(f"field goal: forbidden, {reason}: {record.goal!r}")
                 )
                 continue
             if format == "persuade_env" and (contradictions := impossible_labels(record)):
@@ -116,6 +148,13 @@ def check(path: str | Path, format: str = "persuade_env") -> tuple[list[Scenario
     if not records and not errors:
         errors.append(f"{path}: holds no scenario")
     return records, errors
+
+
+def _short(message: str) -> str:
+    """A message that is printable and not too long, whatever of a file stands in it."""
+    if len(message) > MAX_ERROR_CHARACTERS:
+        message = message[: MAX_ERROR_CHARACTERS - 1] + "…"
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
 
 
 def _messages(error: ValidationError) -> list[str]:

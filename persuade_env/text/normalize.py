@@ -46,6 +46,18 @@ def normalize_quotes(text: str) -> str:
     return " ".join(text.replace("’", "'").replace("‘", "'").split())
 
 
+def text_lines(text: str) -> list[str]:
+    r"""The lines of a text file, for JSON Lines: only line feeds end them.
+
+    `str.splitlines` also cuts at U+2028, U+2029 and U+0085, which JSON allows inside a string.
+
+    >>> text_lines("a\u2028b\r\nc\n")
+    ['a\u2028b', 'c']
+    """
+    lines = text.split("\n")
+    return [line.removesuffix("\r") for line in (lines[:-1] if lines[-1] == "" else lines)]
+
+
 def replace_surrogates(text: str) -> str:
     r"""The text with U+FFFD for each half of a surrogate pair, which no encoding can write.
 

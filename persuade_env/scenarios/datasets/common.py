@@ -17,7 +17,7 @@ def json_list(path: Path) -> list[dict[str, Any]]:
     Raises:
         ScenarioError: if it holds anything else.
     """
-    data = json.loads(path.read_text(encoding="utf-8"))
+    data = json.loads(path.read_text(encoding="utf-8-sig"))
     if not isinstance(data, list) or not all(isinstance(record, dict) for record in data):
         raise ScenarioError("expected one JSON list of objects")
     return data

@@ -16,6 +16,7 @@ Only the traits are a person's own.
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -83,14 +84,18 @@ CONCERNS = (
 )
 """Generic reasons to hesitate; see the module docstring."""
 
+_MAX_DONATION = 1e6  # dollars
 _NOTABLE = 0.75  # points away from the middle of the 1-to-5 scale
 
 
 def read(path: Path) -> Iterator[tuple[str, Any]]:
     """The dialogues of a PersuasionForGood folder; see `persuade_env.scenarios.datasets`."""
-    people = {
-        (row["B2"], row["B4"]): row for row in _rows(path / "full_info.csv", ("B2", "B4", "B6"))
-    }
+    people: dict[tuple[str, str], dict[str, str]] = {}
+    for row in _rows(path / "full_info.csv", ("B2", "B4", "B6")):
+        if people.setdefault((row["B2"], row["B4"]), row) is not row:
+            raise ScenarioError(
+                f"full_info.csv: {row['B2']!r} has two rows for the person {row['B4']!r} (B4)"
+            )
     dialogues: dict[str, list[dict[str, str]]] = {}
     for row in _rows(path / "full_dialog.csv", ("Unit", "B2", "B4")):
         dialogues.setdefault(row["B2"], []).append(row)
@@ -99,12 +104,41 @@ def read(path: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
-        missing = [name for name in columns if name not in (reader.fieldnames or ())]
-        if missing:
-            raise ScenarioError(f"{path.name}: missing columns {', '.join(missing)}")
-        return list(reader)
+        try:
+            missing = [name for name in columns if name not in (reader.fieldnames or ())]
+            if missing:
+                raise ScenarioError(f"{path.name}: missing columns {', '.join(missing)}")
+            rows = []
+            for row in reader:
+                if any(row[name] is None for name in columns):
+                    raise ScenarioError(f"{path.name}: line {reader.line_num}: too few columns")
+                rows.append(row)
+        except csv.Error as error:
+            raise ScenarioError(f"{path.name}: after line {reader.line_num}: {error}") from error
+    return rows
+
+
+def _number(row: Mapping[str, str], column: str, low: float, high: float) -> float | None:
+    """A person's number, None where the cell is empty.
+
+    Raises:
+        ScenarioError: if it is no number from `low` to `high`.
+    """
+    text = (row.get(column) or "").strip()
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not low <= value <= high:
+        raise ScenarioError(
+            f"full_info.csv: person {row['B4']} of {row['B2']!r}: column {column}: expected a "
+            f"number from {low:g} to {high:g}, found {text!r}"
+        )
+    return value
 
 
 def _record(
@@ -128,7 +162,11 @@ def _record(
             concerns=CONCERNS,
         ),
         dialogues=(
-            RecordedDialogue(id="dialog", turns=turns, outcome_label=float(person["B6"] or 0) > 0),
+            RecordedDialogue(
+                id="dialog",
+                turns=turns,
+                outcome_label=(_number(person, "B6", 0, _MAX_DONATION) or 0) > 0,
+            ),
         ),
     )
 
@@ -145,13 +183,13 @@ def _traits(person: Mapping[str, str]) -> tuple[str, ...]:
     """Traits in words: the Big Five where notable, age and ideology where recorded."""
     traits = []
     for column, adjective in _TRAITS.items():
-        score = float(person.get(column) or 3.0)
+        score = _number(person, column, 1, 5) or 3.0
         if score >= 3.0 + _NOTABLE:
             traits.append(adjective)
         elif score <= 3.0 - _NOTABLE:
             traits.append(f"not very {adjective}")
-    if age := person.get("age.x"):
-        traits.append(f"{float(age):.0f} years old")
+    if age := _number(person, "age.x", 1, 120):
+        traits.append(f"{age:.0f} years old")
     if ideology := person.get("ideology.x"):
         traits.append(ideology.lower())
     return tuple(traits) or ("ordinary",)

@@ -14,7 +14,11 @@ def numbered(domain: str, number: int):
     return scenario(f"{domain.lower()}-{number:03d}").model_copy(update={"domain": domain})
 
 
-@given(st.text(min_size=1).filter(str.strip))
+@given(
+    st.text(min_size=1, max_size=200).filter(
+        lambda text: text.strip() and text.isprintable() and not set("/\\.") & set(text)
+    )
+)
 def test_any_id_has_a_split(name):
     assert split_of(scenario(name)) in SPLITS
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from persuade_env.dialogue import ScenarioRecord
 from persuade_env.seeding import derive_seed, generator
-from persuade_env.text.normalize import one_line
+from persuade_env.text.normalize import one_line, text_lines
 from user_models.learned.user import LearnedUser
 from user_models.querying import Progress, ask, recorded_answers
 
@@ -83,5 +83,5 @@ def read_model_samples(path: Path) -> list[ModelSample]:
         OSError: if the file can't be read.
         ValidationError: if a line is something else.
     """
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = text_lines(path.read_text(encoding="utf-8"))
     return [ModelSample.model_validate_json(line) for line in lines]

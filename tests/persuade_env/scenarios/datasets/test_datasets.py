@@ -69,3 +69,60 @@ def test_a_broken_record_is_named_and_the_rest_is_read(tmp_path):
     assert records == []
     assert errors
     assert str(path) in errors[0]
+
+
+PEOPLE = "B2,B4,B6,extrovert.x,age.x\nd1,0,0.0,3.0,30\nd1,1,{gift},{trait},{age}\n"
+
+
+def donation(folder, gift="0.5", trait="4.2", age="50.0", more="", units='hello,d1,0\n"no",d1,1\n'):
+    """A folder of PersuasionForGood with one dialogue."""
+    people = PEOPLE.format(gift=gift, trait=trait, age=age) + more
+    (folder / "full_info.csv").write_text(people, encoding="utf-8-sig")
+    (folder / "full_dialog.csv").write_text("Unit,B2,B4\n" + units, encoding="utf-8-sig")
+    return check(folder, "persuasion_for_good")
+
+
+def test_a_donation_and_traits_are_read_behind_a_byte_order_mark(tmp_path):
+    (record,), errors = donation(tmp_path)
+    assert errors == []
+    assert record.dialogues[0].outcome_label is True
+    assert record.persona.traits == ("extrovert", "50 years old")
+    (record,), _ = donation(tmp_path, gift="", trait="", age="")
+    assert record.dialogues[0].outcome_label is False
+    assert record.persona.traits == ("ordinary",)
+
+
+@pytest.mark.parametrize(
+    ("cells", "column", "found"),
+    [
+        ({"gift": "nan"}, "B6", "nan"),
+        ({"gift": "-5"}, "B6", "-5"),
+        ({"gift": "inf"}, "B6", "inf"),
+        ({"gift": "much"}, "B6", "much"),
+        ({"age": "nan"}, "age.x", "nan"),
+        ({"age": "-1"}, "age.x", "-1"),
+        ({"trait": "9"}, "extrovert.x", "9"),
+    ],
+)
+def test_an_impossible_number_names_person_and_column(tmp_path, cells, column, found):
+    records, errors = donation(tmp_path, **cells)
+    assert records == []
+    assert len(errors) == 1
+    assert f"person 1 of 'd1': column {column}: expected a number from" in errors[0]
+    assert f"found '{found}'" in errors[0]
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        ({"more": "d1,1,0,3,3\n"}, "full_info.csv: 'd1' has two rows for the person '1'"),
+        ({"units": "x" * 140_000 + ",d1,0\n"}, "full_dialog.csv: after line 1: field larger than"),
+        ({"units": "hello\n"}, "full_dialog.csv: line 2: too few columns"),
+        ({"units": "hello,d1,2\n"}, "field B4: expected 0 or 1, found '2'"),
+    ],
+)
+def test_a_damaged_table_is_one_error_with_its_place(tmp_path, broken, message):
+    records, errors = donation(tmp_path, **broken)
+    assert records == []
+    assert len(errors) == 1
+    assert message in errors[0]
