@@ -71,9 +71,17 @@ class ChatUnavailableError(ChatError):
 
 
 class ChatRejectedError(ChatError):
-    """A server refuses the request: a wrong key or model, too long a prompt."""
+    """A server refuses the request: a wrong key or model, too long a prompt.
+
+    >>> ChatRejectedError("no such model", status=404).status
+    404
+    """
 
     kind = "chat_rejected"
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class UserModelError(PersuadeError):

@@ -67,10 +67,15 @@ class EnvCore:
 
         The scenario is drawn also when `options` names one, so that the seeds of an
         episode don't depend on how its scenario was chosen.
+
+        Raises:
+            UnknownNameError: if there is no such scenario, or no such option.
         """
         ids = self._ids
         scenario_id = ids[int(rng.integers(len(ids)))]
         seed = int(rng.integers(2**62))
+        if unknown := set(options or {}) - {"scenario_id"}:
+            raise UnknownNameError("reset option", min(map(str, unknown)), ["scenario_id"])
         if options and "scenario_id" in options:
             scenario_id = options["scenario_id"]
             if scenario_id not in self.scenarios:

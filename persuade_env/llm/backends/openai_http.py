@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Sequence
@@ -12,13 +13,16 @@ from urllib.parse import urlsplit
 import httpx
 import tenacity
 
-from persuade_env.errors import ChatError, ChatUnavailableError
+from persuade_env.errors import ChatError, ChatRejectedError, ChatUnavailableError
+from persuade_env.llm.backends.openai_parameters import ServerParameters
 from persuade_env.llm.backends.openai_reply import raise_for_status, read_answer, reason
 from persuade_env.llm.sanitize import sanitize
 from persuade_env.protocols import Completion, Message, StopReason
 
 API_KEY_VARIABLES = ("PERSUADE_ENV_API_KEY", "OPENAI_API_KEY")
 """Environment variables that are read for the API key, in this order."""
+
+_log = logging.getLogger(__name__)
 
 MAX_ANSWER_BYTES = 4 * 2**20
 """Of one answer, decompressed."""
@@ -30,7 +34,8 @@ class HttpChat:
 
     Time-outs, refused connections and temporary error statuses are retried with random exponential
     backoff, or after the server's `Retry-After`. A request that still fails gives a `Completion`
-    with an error, also where all of a batch fail: what failed costs its own dialogue alone.
+    with an error, also where all of a batch fail: what failed costs its own dialogue alone. A
+    parameter that the server refuses by name is left out, or renamed, from then on.
 
     >>> HttpChat("http://localhost:8000/v1", "llama-3")
     HttpChat('http://localhost:8000', 'llama-3')
@@ -73,6 +78,7 @@ class HttpChat:
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=timeout,
         )
+        self._parameters = ServerParameters()
         self._timeout = timeout
         self._threads = max_concurrent
         self._retrying = tenacity.Retrying(
@@ -99,29 +105,44 @@ class HttpChat:
             raise ValueError(f"{len(prompts)} prompts but {len(seeds)} seeds")
         if not prompts:
             return []
-        bodies = [
+        chats: list[list[Message]] = [
+            [{"role": one["role"], "content": sanitize(one["content"])} for one in prompt]
+            for prompt in prompts
+        ]
+        options = [
             {
-                "model": self.model,
-                "messages": [
-                    {"role": message["role"], "content": sanitize(message["content"])}
-                    for message in prompt
-                ],
                 "max_tokens": max_reply_tokens,
                 "temperature": temperature,
                 "top_p": top_p,
                 "seed": seed % 2**31,
             }
-            for prompt, seed in zip(prompts, seeds, strict=True)
+            for seed in seeds
         ]
-        with ThreadPoolExecutor(min(self._threads, len(bodies))) as threads:
-            return list(threads.map(self._complete, bodies))
+        with ThreadPoolExecutor(min(self._threads, len(chats))) as threads:
+            return list(threads.map(self._complete, chats, options))
 
-    def _complete(self, body: dict[str, Any]) -> Completion:
+    def _complete(self, messages: list[Message], options: dict[str, Any]) -> Completion:
         try:
             # A copy per request, because the object has state and the threads share it.
-            return self._retrying.copy()(self._request, body)
+            return self._retrying.copy()(self._adapted, messages, options)
         except ChatError as error:
             return Completion("", StopReason.STOP, 0, 0, error=error)
+
+    def _adapted(self, messages: list[Message], options: dict[str, Any]) -> Completion:
+        """The completion, with what the server takes; what it refuses is remembered."""
+        while True:
+            known = self._parameters
+            body = known.body(self.model, messages, options)
+            try:
+                return self._request(body)
+            except ChatRejectedError as error:
+                learned = known.learned(str(error), body) if error.status in (400, 422) else None
+                if learned is None:
+                    raise
+                # Another thread may have learned the same, or something else, in the meantime.
+                if self._parameters is known:
+                    self._parameters = learned
+                    _log.warning("%s; from now on it is asked otherwise: %s", error, learned)
 
     def _request(self, body: dict[str, Any]) -> Completion:
         began = time.monotonic()

@@ -92,7 +92,7 @@ def raise_for_status(
     """
     if status in RETRIED_STATUSES:
         raise ChatUnavailableError(f"{server} answered {status}: {why}", retry_after=retry_after)
-    raise ChatRejectedError(f"{server} rejected the request ({status}): {why}")
+    raise ChatRejectedError(f"{server} rejected the request ({status}): {why}", status)
 
 
 def reason(body: bytes) -> str:

@@ -122,6 +122,8 @@ def test_unknown_names_list_what_exists():
         make(user_model="nobody")
     with pytest.raises(UnknownNameError, match="leisure-901"):
         make(scenarios=[scenario()]).reset(options={"scenario_id": "x"})
+    with pytest.raises(UnknownNameError, match="unknown reset option 'scenario'; known: scenario_"):
+        make(scenarios=[scenario()]).reset(options={"scenario": "leisure-901"})
     with pytest.raises(UnknownNameError, match="attitude_gain"):
         make(reward={"charm": 1})
     with pytest.raises(ScenarioError):

@@ -36,6 +36,7 @@ class Server:
         self.headers = []
         self.attempts = defaultdict(int)
         self.drip = 0.0  # seconds between bytes
+        self.refuses = None  # gives the reason to refuse a body, or nothing
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -47,7 +48,10 @@ class Server:
                 answers = outer.plan.get(prompt) or outer.plan.get("*") or [ECHO]
                 number = min(outer.attempts[prompt], len(answers) - 1)
                 outer.attempts[prompt] += 1
+                refusal = outer.refuses(body) if outer.refuses else ""
                 status, data = outer.answer(answers[number], prompt)
+                if refusal:
+                    status, data = 400, json.dumps({"error": {"message": refusal}}).encode()
                 if outer.drip:
                     data = data.ljust(40)
                 self.send_response(status)
@@ -276,3 +280,47 @@ def test_one_refused_request_costs_one_dialogue(server, make):
         replies = model.act(dialogues, list(range(8)))
     assert [reply.error is None for reply in replies] == [True] * 7 + [False]
     assert replies[7].error.kind == "chat_rejected"
+
+
+def test_what_a_server_refuses_is_left_out_once_and_for_all(server):
+    """Four refusals of four kinds, one after the other, and then no more of them."""
+
+    def refuses(body):
+        if "max_tokens" in body:
+            return "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."
+        if "seed" in body:
+            return "extra field: seed"
+        if "temperature" in body and "top_p" in body:
+            return "`temperature` and `top_p` cannot both be specified for this model"
+        if any(message["role"] == "system" for message in body["messages"]):
+            return "System role not supported"
+        return ""
+
+    server.refuses = refuses
+    chat = HttpChat(server.url, "m", max_concurrent=1)
+    prompt = [{"role": "system", "content": "Be Bo."}, {"role": "user", "content": "Hi."}]
+    for attempts in (5, 1):
+        server.bodies.clear()
+        (completion,) = chat.generate([prompt], [3], max_reply_tokens=9, temperature=0.5)
+        assert completion.error is None
+        assert len(server.bodies) == attempts
+    assert server.bodies[-1] == {
+        "model": "m",
+        "messages": [{"role": "user", "content": "Be Bo.\n\nHi."}],
+        "max_completion_tokens": 9,
+        "temperature": 0.5,
+    }
+
+
+def test_many_requests_at_once_learn_the_same(server):
+    server.refuses = lambda body: "unknown parameter 'seed'" if "seed" in body else ""
+    completions = ask(HttpChat(server.url, "m", max_concurrent=8), *map(str, range(32)))
+    assert not [completion for completion in completions if completion.error]
+
+
+def test_a_refusal_that_names_no_parameter_of_ours_is_final(server):
+    server.refuses = lambda body: "the system is in maintenance; temperature sensor failed"
+    error = error_of(HttpChat(server.url, "m"))
+    assert error.status == 400
+    # "temperature" was named, so it was left out; then nothing was left to change.
+    assert len(server.bodies) == 2
