@@ -12,8 +12,11 @@ SYSTEM, HI, HELLO = (
 )
 
 
-def refused(reason, parameters=ServerParameters(), messages=(SYSTEM, HI)):
-    return parameters.learned(reason, parameters.body("m", messages, OPTIONS))
+NOTHING_KNOWN = ServerParameters()
+
+
+def refused(reason, parameters=NOTHING_KNOWN):
+    return parameters.learned(reason, parameters.body("m", [SYSTEM, HI], OPTIONS))
 
 
 def test_everything_is_sent_as_long_as_nothing_is_refused():
