@@ -9,7 +9,13 @@ from pathlib import Path
 from agents.training.metrics import episode_metrics
 from experiments.benchmark.config import BenchmarkSettings
 from experiments.benchmark.summary import Row, load_rows, write_rows
-from experiments.common.storage import BatchLog, file_stem, read_json, write_json
+from experiments.common.storage import (
+    BatchLog,
+    damage_named,
+    file_stem,
+    read_record,
+    write_json,
+)
 from persuade_env.dialogue import Scenario
 from persuade_env.episode import Episode
 from persuade_env.metrics import MetricsLogger, NoMetrics
@@ -52,7 +58,8 @@ def run_pair(
     seconds = 0.0
     for start in range(0, len(plan), settings.batch_size):
         batch, key = plan[start : start + settings.batch_size], str(start)
-        stored = [Episode.from_json(row) for row in done.get(key, ())]
+        with damage_named(log.path):
+            stored = [Episode.from_json(row) for row in done.get(key, ())]
         by_place = {index: episode for index, episode in enumerate(stored) if episode.valid}
         missing = [index for index in range(len(batch)) if index not in by_place]
         took = 0.0
@@ -125,7 +132,7 @@ def play_pairs(
         All dialogues, by the names of agent and user model.
     """
     metrics = metrics or NoMetrics()
-    timings = read_json(folder / "timings.json") or {}
+    timings = read_record(folder / "timings.json")
     episodes: dict[tuple[str, str], list[Episode]] = {}
     # The user model outside: at most one of them and all agents are in use at a time.
     for user_name, load_user in user_models.items():
@@ -170,8 +177,9 @@ class _Told:
 def load_seconds(folder: Path) -> dict[str, float]:
     """Seconds per dialogue by `AGENT--USER_MODEL`, as measured when they were played."""
     n = {f"{row.agent}--{row.user_model}": row.n for row in load_rows(folder)}
-    timings = read_json(folder / "timings.json") or {}
-    return {pair: time / n[pair] for pair, time in timings.items() if n.get(pair)}
+    timings = read_record(folder / "timings.json")
+    with damage_named(folder / "timings.json"):
+        return {pair: float(time) / n[pair] for pair, time in timings.items() if n.get(pair)}
 
 
 def episodes_file(folder: Path, agent: str, user_model: str) -> Path:
@@ -181,5 +189,7 @@ def episodes_file(folder: Path, agent: str, user_model: str) -> Path:
 
 def load_episodes(folder: Path, agent: str, user_model: str) -> list[Episode]:
     """The stored dialogues of one agent against one user model."""
-    batches = BatchLog(episodes_file(folder, agent, user_model)).read()
-    return [Episode.from_json(row) for rows in batches.values() for row in rows]
+    log = BatchLog(episodes_file(folder, agent, user_model))
+    batches = log.read()
+    with damage_named(log.path):
+        return [Episode.from_json(row) for rows in batches.values() for row in rows]

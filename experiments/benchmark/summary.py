@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.benchmark.config import BenchmarkSettings
 from experiments.common.bootstrap import Estimate, clustered_mean, clustered_ratio
-from experiments.common.storage import read_json, write_json
+from experiments.common.storage import damage_named, read_json, write_json
 from persuade_env.dialogue import Outcome
 from persuade_env.episode import Episode
 from persuade_env.errors import RunError
@@ -275,4 +275,7 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
 
 def load_rows(folder: Path) -> list[Row]:
     """The rows of a finished benchmark folder; empty where there is none."""
-    return [Row.from_json(one) for one in read_json(folder / "results.json") or []]
+    path = folder / "results.json"
+    stored = read_json(path) or []
+    with damage_named(path):
+        return [Row.from_json(one) for one in stored]

@@ -16,7 +16,7 @@ import numpy as np
 from rich.table import Table
 
 from experiments.common.bootstrap import Estimate
-from experiments.common.storage import read_json, write_atomically, write_json
+from experiments.common.storage import damage_named, read_record, write_atomically, write_json
 from persuade_env.errors import RunError
 
 MEASURES_FILE = "card.json"
@@ -120,7 +120,7 @@ class ReferenceReport:
         measures = read_measures(folder)
         if not measures:
             raise RunError(f"no report in {folder}: `persuade fidelity` writes one")
-        report = read_json(folder / MEASURES_FILE) or {}
+        report = read_record(folder / MEASURES_FILE)
         other = {name: report.get(name) for name in conditions}
         if other != conditions:
             raise RunError(
@@ -181,17 +181,18 @@ def _cells(measure: Measure, reference: ReferenceReport | None) -> list[str]:
 
 def read_measures(folder: Path) -> list[Measure]:
     """The measures of the report in a folder; none where there is no report."""
-    rows = (read_json(folder / MEASURES_FILE) or {}).get("measures", [])
+    rows = read_record(folder / MEASURES_FILE).get("measures", [])
     names = {key: name for name, key in _JSON_KEYS.items()}
-    return [
-        Measure(
-            **{
-                **{names.get(key, key): value for key, value in row.items()},
-                "estimate": _estimate(row["estimate"]),
-            }
-        )
-        for row in rows
-    ]
+    with damage_named(folder / MEASURES_FILE):
+        return [
+            Measure(
+                **{
+                    **{names.get(key, key): value for key, value in row.items()},
+                    "estimate": _estimate(row["estimate"]),
+                }
+            )
+            for row in rows
+        ]
 
 
 def _estimate(row: Mapping[str, float | None]) -> Estimate:

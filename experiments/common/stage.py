@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.common.storage import read_json, write_json
+from experiments.common.storage import read_json, read_record, write_json
 from persuade_env.errors import RunError
 
 _BEGUN, _DONE = "begun.json", "done.json"
@@ -86,8 +86,8 @@ class Stage:
 
     def _problem(self, folder: Path) -> str:
         """Why the folder can't be gone on with, as a message; empty if it can."""
-        done, begun = read_json(folder / _DONE), read_json(folder / _BEGUN)
-        recorded = (done or begun or {}).get("inputs")
+        done, begun = read_record(folder / _DONE), read_record(folder / _BEGUN)
+        recorded = (done or begun).get("inputs")
         if recorded is None:
             if folder.is_dir() and any(folder.iterdir()):
                 return (
@@ -133,7 +133,7 @@ def seconds(root: Path, name: str) -> float:
 
     What an earlier, killed call had spent is not known.
     """
-    return float((read_json(root / name / _DONE) or {}).get("seconds", 0.0))
+    return float(read_record(root / name / _DONE).get("seconds", 0.0))
 
 
 def move_aside(folder: Path, earlier: Path) -> None:

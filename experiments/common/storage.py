@@ -61,8 +61,44 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"cannot read {path}: {error}; delete it to have it made anew") from error
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """The JSON object of a file; empty where there is no such file.
+
+    Raises:
+        RunError: if it can't be read, or holds something else.
+    """
+    data = read_json(path)
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise damaged(path)
+    return data
+
+
+def damaged(path: Path) -> RunError:
+    """The error for a file whose content isn't what this program writes.
+
+    >>> str(damaged(Path("results.json")))
+    'results.json is damaged; delete it to have it made anew'
+    """
+    return RunError(f"{path} is damaged; delete it to have it made anew")
+
+
+@contextmanager
+def damage_named(path: Path) -> Iterator[None]:
+    """Turns what a wrong value in a file's content leads to into one clear error.
+
+    Raises:
+        RunError: that names the file.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise damaged(path) from error
 
 
 class BatchLog:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from safetensors import SafetensorError
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -52,7 +53,7 @@ def load_model(
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             resolve(model), dtype=dtype or generation_dtype(), attn_implementation="sdpa"
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise ChatError(f"cannot load the model {model!r}: {error}") from error
     return cast(PreTrainedModel, loaded.to(device))
 
@@ -87,6 +88,9 @@ def load_merged(
             raise ChatError(f"no LoRA adapter in {adapter}: it has no adapter_config.json")
         try:
             merged = PeftModel.from_pretrained(merged, str(adapter)).merge_and_unload()
-        except (OSError, ValueError) as error:
-            raise ChatError(f"cannot load the adapter {str(adapter)!r}: {error}") from error
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            raise ChatError(
+                f"cannot load the adapter {str(adapter)!r}: {error}; if it is damaged, delete its "
+                "folder to have it trained anew"
+            ) from error
     return merged.to(dtype or generation_dtype())

@@ -132,6 +132,35 @@ def test_failed_dialogues_are_played_again_and_the_others_kept(tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("timings.json", "[1]"),
+        ("results.json", '[{"agent": "base"}]'),
+        ("results.json", "3"),
+        ("episodes/base--u.jsonl", '{"batch": "0", "rows": [{"dialogue": {}}]}\n'),
+        ("episodes/base--u.jsonl", '{"batch": "0", "rows": 3}\n'),
+        ("episodes/base--u.jsonl", '{"batch": "0"}\n{"batch": "3"}\n'),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path, name, content):
+    run_benchmark(agents(), users(), SCENARIOS, tmp_path, SETTINGS)
+    (tmp_path / name).write_text(content)
+    shown_or_resumed = (
+        lambda: load_rows(tmp_path),
+        lambda: run_benchmark(agents(), users(), SCENARIOS, tmp_path, SETTINGS),
+    )
+    with pytest.raises(RunError, match=f"{name} is damaged"):
+        [call() for call in shown_or_resumed]
+
+
+def test_a_batch_of_too_few_dialogues_is_completed(tmp_path):
+    whole = run_benchmark(agents(), users(), SCENARIOS, tmp_path, SETTINGS)
+    (tmp_path / "episodes" / "base--u.jsonl").write_text('{"batch": "0", "rows": []}\n')
+    again = run_benchmark(agents(), users(), SCENARIOS, tmp_path, SETTINGS)
+    assert [row.to_json() for row in again] == [row.to_json() for row in whole]
+
+
 def test_a_pair_without_a_valid_dialogue_is_no_result():
     fine, failed = episodes(felt(4)), episodes(FAILURE)
     require_dialogues([summarize("a", "u", fine, None), summarize("b", "u", [], None)])

@@ -7,9 +7,11 @@ import pytest
 
 from experiments.common.storage import (
     BatchLog,
+    damage_named,
     file_stem,
     locked,
     read_json,
+    read_record,
     write_atomically,
     write_json,
 )
@@ -78,3 +80,23 @@ def test_two_processes_don_t_share_a_run(tmp_path):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "in use by another process" in done.stderr
     assert subprocess.run(command, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("text", ["[1]", "3", '"x"', "{", "", "[" * 100_000])
+def test_a_record_is_an_object_or_an_error_that_names_its_file(tmp_path, text):
+    path = tmp_path / "timings.json"
+    assert read_record(path) == {}
+    path.write_text(text)
+    with pytest.raises(RunError, match=r"timings.json.*delete it"):
+        read_record(path)
+
+
+@pytest.mark.parametrize(
+    "error", [KeyError("x"), TypeError("x"), ValueError("x"), AttributeError("x"), IndexError("x")]
+)
+def test_what_wrong_content_leads_to_names_the_file(tmp_path, error):
+    with (
+        pytest.raises(RunError, match=r"rows.json is damaged; delete it to have it made anew"),
+        damage_named(tmp_path / "rows.json"),
+    ):
+        raise error

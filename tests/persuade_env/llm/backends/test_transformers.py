@@ -1,5 +1,7 @@
 """The sampler against `model.generate` and against the model's probabilities."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ import torch
 from persuade_env.errors import ChatError
 from persuade_env.llm.backends.transformers import Choice, TransformersChat, sample_columns
 from persuade_env.llm.chat_template import encode_chat
-from persuade_env.llm.loading import load_model
+from persuade_env.llm.loading import load_merged, load_model
 from persuade_env.protocols import StopReason
 from persuade_env.scenarios import load_corpus
 from user_models.learned.prompt import user_messages
@@ -141,3 +143,12 @@ def test_tokens_are_drawn_at_the_rates_that_their_weights_mean():
     assert set(sample_columns(weights, np.zeros(1000), greedy=True)) == {0}
     skewed = np.array([[0.0, 1.0], [3.0, 1.0]])  # rows need not be normalized
     assert sample_columns(skewed, np.array([0.0, 0.74]), greedy=False).tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("weights", [b"", b"\x10\x00\x00\x00\x00\x00\x00\x00{", b"x" * 64])
+def test_a_truncated_adapter_is_a_typed_error(tmp_path, weights):
+    config = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": 4, "target_modules": ["q_proj"]}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+    (tmp_path / "adapter_model.safetensors").write_bytes(weights)
+    with pytest.raises(ChatError, match=r"cannot load the adapter .* delete its folder"):
+        load_merged(adapters=[tmp_path])
