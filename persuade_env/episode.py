@@ -6,9 +6,11 @@ answer to what a step is.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from persuade_env.dialogue import Decision, Dialogue, Outcome, Scenario
@@ -165,7 +167,8 @@ def step(
 
     The user model is called once, for all episodes whose persuader gave a turn. An error
     in a reply, of either side, ends that episode as invalid and leaves the rest alone; a
-    `PersuadeError` that the user model raises invalidates all that it was asked for.
+    `PersuadeError` that the user model raises invalidates all that it was asked for. Any other
+    exception of its is a bug, and so is a reply of another type or too few of them.
 
     Args:
         episodes: n episodes, none of them done.
@@ -177,6 +180,9 @@ def step(
         user_seeds: n seeds for the answers; by default each episode's own for this turn.
         edit_reply: what takes the place of an answer, given its position and the answer itself:
             for probes that put recorded words, or no decision, into the dialogue.
+
+    Raises:
+        UserModelError: if the user model has a bug; it says what and where.
     """
     if any(episode.done for episode in episodes):
         raise ValueError("an episode that is done can't be stepped")
@@ -216,11 +222,34 @@ def _ask(
         answers = user_model.reply([user_view(dialogue) for dialogue in dialogues], seeds)
     except PersuadeError as error:
         return [UserReply(error=error)] * len(dialogues)
-    if len(answers) != len(dialogues):
+    except ModuleNotFoundError:  # an extra is missing, which the command says
+        raise
+    except Exception as error:
+        raise UserModelError(raised("the user model's reply", error)) from error
+    is_list = isinstance(answers, Sequence) and not isinstance(answers, str)
+    if not is_list or len(answers) != len(dialogues):
+        number = len(answers) if is_list else type(answers).__name__
         raise UserModelError(
-            f"asked for {len(dialogues)} replies, the user model gave {len(answers)}"
+            f"asked for {len(dialogues)} replies, the user model gave {number}; reply(dialogues, "
+            "seeds) has to return a list with one UserReply for each dialogue"
         )
+    for answer in answers:
+        if not isinstance(answer, UserReply):
+            raise UserModelError(
+                f"the user model's reply(dialogues, seeds) gave a {type(answer).__name__}; write "
+                "UserReply(turn=PersuadeeTurn(attitude=..., response=...))"
+            )
     return answers
+
+
+def raised(what: str, error: Exception) -> str:
+    """One line about an exception in somebody's own code: what it was, and where.
+
+    A bug is no failed dialogue: it ends the run at once, before more is spent on it.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{what} raised {type(error).__name__}: {_one_line(str(error))}{place}"
 
 
 def _moved(
@@ -269,6 +298,10 @@ def _kind(error: PersuadeError | None) -> str:
 
 def _message(error: PersuadeError | None) -> str:
     """An error's message in one line; a server's may be long, and name a URL with its password."""
-    printable = "".join(c if c.isprintable() else " " for c in str(error or ""))
+    return _one_line(str(error or ""))
+
+
+def _one_line(message: str) -> str:
+    printable = "".join(c if c.isprintable() else " " for c in message)
     text = hide_password(one_line(printable))
     return text if len(text) <= _MAX_MESSAGE else text[: _MAX_MESSAGE - 1] + "…"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from persuade_env.dialogue import PersuaderTurn, Scenario
-from persuade_env.episode import DEFAULT_MAX_TURNS, Episode, start, step
+from persuade_env.episode import DEFAULT_MAX_TURNS, Episode, raised, start, step
 from persuade_env.errors import PersuadeError, PersuaderError
 from persuade_env.protocols import (
     Persuader,
@@ -62,6 +62,11 @@ def play(
 
     Returns:
         n episodes, all done, in order.
+
+    Raises:
+        PersuaderError: if the persuader has a bug, that is, raises anything but a `PersuadeError`
+            or gives no list of replies; it says what and where.
+        UserModelError: the same of the user model.
     """
     reward = reward or default_reward()
     played = list(episodes)
@@ -72,6 +77,10 @@ def play(
             replies = act(running, current)
         except PersuadeError as error:
             replies = [PersuaderReply(error=error)] * len(current)
+        except ModuleNotFoundError:  # an extra is missing, which the command says
+            raise
+        except Exception as error:
+            raise PersuaderError(raised("the persuader's act", error)) from error
         replies = _checked(replies, len(current))
         seeds = (
             None if user_seed is None else [user_seed(index, played[index]) for index in running]

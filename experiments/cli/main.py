@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from importlib import import_module, metadata
 from typing import Annotated
 
@@ -35,6 +36,8 @@ app.command("conduct")(misconduct.conduct)
 app.add_typer(scenarios.app, name="scenarios")
 
 _INTERRUPTED = 130
+TRACEBACK = "PERSUADE_ENV_TRACEBACK"
+"""Environment variable: errors come with Python's traceback, for finding one's own bugs."""
 
 
 def _print_version(wanted: bool) -> None:
@@ -75,12 +78,20 @@ def main() -> None:
             )
         raise
     except PersuadeError as error:
-        _fail(str(error), 1)
+        if os.environ.get(TRACEBACK):
+            traceback.print_exc()
+        hint = f"\n{TRACEBACK}=1 shows the traceback" if is_bug(error) else ""
+        _fail(f"{error}{hint}", 1)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         _fail(f"{error.strerror or error}{where}; finished work is kept", 1)
     except ModuleNotFoundError as error:
         _fail(missing_package(error), 1)
+
+
+def is_bug(error: PersuadeError) -> bool:
+    """Whether an error stands for an exception in somebody's own persuader or user model."""
+    return error.__cause__ is not None and " raised " in str(error)
 
 
 def missing_package(error: ModuleNotFoundError) -> str:

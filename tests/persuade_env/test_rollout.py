@@ -1,8 +1,10 @@
+import re
+
 import pytest
 
 from persuade_env.dialogue import Decision, PersuaderTurn
 from persuade_env.episode import EpisodeStop, start, start_from
-from persuade_env.errors import PersuaderError
+from persuade_env.errors import PersuaderError, UserModelError
 from persuade_env.rollout import acting, play, rollout
 from persuade_env.seeding import derive_seed
 from tests.helpers import FAILURE, ScriptedPersuader, ScriptedUser, felt, scenario, spoken
@@ -124,3 +126,49 @@ def test_plain_text_is_speech():
 def test_what_is_no_reply_is_said_in_one_line(replies, message):
     with pytest.raises(PersuaderError, match=message):
         rollout(Gives(replies), ScriptedUser(felt(4)), SCENARIOS[:1], [0], max_turns=1)
+
+
+class Breaks:
+    """Somebody's own class with a bug, as a persuader and as a user model."""
+
+    def act(self, dialogues, seeds):
+        return [dialogue.nosuch for dialogue in dialogues]
+
+    def reply(self, dialogues, seeds):
+        return {}["http://ann:s3cret@host/\x1b[2J"]
+
+
+def test_a_bug_in_somebody_s_own_class_ends_the_run_with_what_and_where():
+    with pytest.raises(PersuaderError) as caught:
+        rollout(Breaks(), ScriptedUser(felt(4)), SCENARIOS[:1], [0])
+    assert re.fullmatch(
+        r"the persuader's act raised AttributeError: 'Dialogue' object has no attribute 'nosuch' "
+        r"\(\w+\.py:\d+\)",
+        str(caught.value),
+    )
+    assert isinstance(caught.value.__cause__, AttributeError)
+    with pytest.raises(UserModelError, match=r"reply raised KeyError: 'http://host/") as caught:
+        rollout(ScriptedPersuader(), Breaks(), SCENARIOS[:1], [0])
+    assert str(caught.value).isprintable()
+
+
+class Answers:
+    def __init__(self, replies):
+        self.replies = replies
+
+    def reply(self, dialogues, seeds):
+        return self.replies
+
+
+@pytest.mark.parametrize(
+    ("replies", "message"),
+    [
+        ([], "asked for 1 replies, the user model gave 0; reply"),
+        ("hello", "gave str; reply"),
+        (None, "gave NoneType; reply"),
+        ([felt(4)], r"gave a PersuadeeTurn; write UserReply\(turn="),
+    ],
+)
+def test_a_user_model_s_wrong_answer_is_said_in_one_line(replies, message):
+    with pytest.raises(UserModelError, match=message):
+        rollout(ScriptedPersuader(), Answers(replies), SCENARIOS[:1], [0], max_turns=1)

@@ -112,6 +112,24 @@ def test_failed_dialogues_are_no_result_and_are_played_again(tmp_path, persuade)
         assert "s3cret" not in done.stdout + done.stderr
 
 
+class Broken:
+    def act(self, dialogues, seeds):
+        raise ZeroDivisionError("of mine")
+
+
+BROKEN = Broken()
+
+
+def test_a_bug_of_one_s_own_is_one_line_and_a_traceback_on_request(tmp_path, persuade, monkeypatch):
+    arguments = ["benchmark", "--agents", f"{__name__}:BROKEN", "--user-models", "concerns"]
+    done = persuade(*arguments, "--out", tmp_path / "b")
+    assert done.returncode == 1
+    assert "the persuader's act raised ZeroDivisionError: of mine (test_main.py:" in done.stderr
+    assert "Traceback" not in done.stderr
+    monkeypatch.setenv("PERSUADE_ENV_TRACEBACK", "1")
+    assert "Traceback" in persuade(*arguments, "--out", tmp_path / "b").stderr
+
+
 def test_a_new_persuader_is_benchmarked_by_its_name(tmp_path, persuade):
     agents = "tests.experiments.cli.test_main:LENDER,naive,flattering"
     arguments = ["benchmark", "--agents", agents, "--baseline", "naive", "--out", tmp_path / "b"]
