@@ -126,7 +126,7 @@ def check(path: str | Path, format: str = "persuade_env") -> tuple[list[Scenario
                 )
                 continue
             if format == "persuade_env" and (contradictions := impossible_labels(record)):
-                errors += [f"{path}: {location}: {message}" for message in contradictions]
+                errors += [f"{path}: {location}: {_short(line)}" for line in contradictions]
                 continue
             if record.id in locations:
                 taken = f"{record.id!r} is taken by {locations[record.id]}"
@@ -152,9 +152,10 @@ def check(path: str | Path, format: str = "persuade_env") -> tuple[list[Scenario
 
 def _short(message: str) -> str:
     """A message that is printable and not too long, whatever of a file stands in it."""
-    if len(message) > MAX_ERROR_CHARACTERS:
-        message = message[: MAX_ERROR_CHARACTERS - 1] + "…"
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
+    # Cut before as well, so that a long message isn't escaped for nothing.
+    head = message[: MAX_ERROR_CHARACTERS + 1]
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in head)
+    return shown if len(shown) <= MAX_ERROR_CHARACTERS else shown[: MAX_ERROR_CHARACTERS - 1] + "…"
 
 
 def _messages(error: ValidationError) -> list[str]:

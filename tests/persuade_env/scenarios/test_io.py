@@ -72,6 +72,7 @@ PERSONA = LINE["persona"]
         ({**LINE, "persona": {**PERSONA, "initial_attitude": "3"}}, "initial_attitude: expected"),
         ({**LINE, "x" * 9000: 1}, "field xxxx"),
         ({**LINE, "x\x1b[2Jy": 1}, r"field x\x1b[2Jy: not a field"),
+        ({**LINE, "\x1b" * 9000: 1}, r"field \x1b\x1b"),
     ],
 )
 def test_what_a_file_must_not_hold_is_refused_in_a_short_printable_line(tmp_path, record, expected):
