@@ -59,10 +59,10 @@ _LOWER = set(ALLOWED)
 _EXPERIMENTS = {
     "common": set(),
     "configs": {"benchmark"},
-    "benchmark": {"common"},
+    "benchmark": {"common", "corpus"},
     "corpus": {"common"},
     "safety": {"common", "benchmark"},
-    "fidelity": {"common"},
+    "fidelity": {"common", "corpus"},
     "judging": {"common", "fidelity"},
     "reporting": {"common", "benchmark", "safety"},
     "pipeline": {"common", "configs", "benchmark", "fidelity", "reporting"},

@@ -18,6 +18,8 @@ HEADINGS = {
     "turns": "turns",
     "words": "words/turn",
     "distinct_2": "distinct-2",
+    "found": "found",
+    "repeats": "repeats",
     "malformed": "malformed",
     "misconduct": "misconduct",
     "invalid": "invalid",
@@ -27,7 +29,7 @@ HEADINGS = {
 
 _BY_IMPORTANCE = (
     "attitude_gain", "success", "win_rate", "refused", "misconduct", "invalid", "words",
-    "malformed", "turns", "distinct_2", "unjudged", "tokens",
+    "malformed", "turns", "found", "repeats", "distinct_2", "unjudged", "tokens",
 )  # fmt: skip
 """Where a terminal is narrow, the last of these are left out first."""
 _SECONDS = "s/dialogue"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -48,8 +49,20 @@ def fidelity(
             help="What it says alone: likelihood, turns and outcomes, the other part of a report.",
         ),
     ] = False,
+    persuader: Annotated[
+        str | None,
+        typer.Option(
+            help="An agent, such as sft (of --run): whether its turns make sense, beside the "
+            "user's."
+        ),
+    ] = None,
     limit: Annotated[
-        int, typer.Option(min=2, help="Scenarios in which the attitude model is probed.")
+        int,
+        typer.Option(
+            min=2,
+            help="Scenarios in which the attitude model is probed; ten turns for each show "
+            "whether the words make sense.",
+        ),
     ] = 12,
     compare_to: Annotated[
         Path | None,
@@ -73,8 +86,15 @@ def fidelity(
     from experiments.fidelity.language_measures import realism
     from experiments.fidelity.probes.replay import attitude_only
     from experiments.fidelity.report import fidelity_report
+    from experiments.fidelity.sense import (
+        CONTEXTS_PER_SCENARIO,
+        PERSUADER,
+        USER,
+        sense_of_persuader,
+        sense_of_user,
+    )
     from persuade_env import scenarios as files
-    from persuade_env.registry import load_user_model
+    from persuade_env.registry import load_persuader, load_user_model
 
     quiet_libraries()
     if attitude_only_report and without_attitude:
@@ -88,6 +108,9 @@ def fidelity(
         files.load(persuasion_for_good, "persuasion_for_good") if persuasion_for_good else None,
     )
     model = load_user_model(resolve.resolve_user_spec(run_folder, user_model))
+    agent = resolve.resolve_agent_spec(run_folder, persuader) if persuader else None
+    if agent is not None:
+        resolve.validate_resolved_agent(agent)
     if attitude_only_report:
         model = attitude_only(model, records)
     with counting_bar("fidelity", None, "reply") as progress:
@@ -106,6 +129,21 @@ def fidelity(
                 persuasion_for_good=public[1],
                 progress=progress,
             )
+            measures += sense_of_user(
+                model,
+                records,
+                limit=CONTEXTS_PER_SCENARIO * limit,
+                seed=seed,
+                progress=partial(progress, USER),
+            )
+        if agent is not None:
+            measures += sense_of_persuader(
+                load_persuader(agent),
+                records,
+                limit=CONTEXTS_PER_SCENARIO * limit,
+                seed=seed,
+                progress=partial(progress, PERSUADER),
+            )
     measures = [*measures, *part.measures]
     place = folder / re.sub(r"[^\w-]+", "-", user_model)
     write_measures(
@@ -114,6 +152,7 @@ def fidelity(
         {
             "user_model": user_model,
             **asked,
+            **({"persuader": persuader} if persuader else {}),
             "words": not attitude_only_report,
             "mind": not without_attitude,
         },

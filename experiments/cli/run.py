@@ -99,22 +99,39 @@ def run(
 
 def show(
     folder: Annotated[Path, typer.Argument(help="A run's folder.")],
-    dialogues: Annotated[int, typer.Option(min=0, help="Dialogues to print.")] = 2,
+    dialogues: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Dialogues to print; by default 2, and none in other formats than table. With "
+            "--format markdown they are sections of a document.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Draws the dialogues.")] = 0,
     agent: Annotated[
         str | None, typer.Option(help="Whose dialogues; by default the last that was trained.")
     ] = None,
     user_model: Annotated[
         str | None, typer.Option(help="Against whom; by default the first user model.")
     ] = None,
+    without_table: Annotated[
+        bool, typer.Option("--without-table", help="The dialogues alone.")
+    ] = False,
     wide: Wide = False,
     format: Format = "table",
 ) -> None:
-    """Prints a run's table and some of its dialogues."""
+    """Prints a run's table and some of its dialogues, drawn by a seed."""
     from experiments.benchmark.dialogues import load_episodes, load_seconds
+    from experiments.benchmark.samples import dialogues_markdown, draw_dialogues
     from experiments.benchmark.summary import load_rows
     from experiments.benchmark.tables import benchmark_table
     from persuade_env.envs.rendering import render_ansi
 
+    check_format(format)
+    if dialogues is None:
+        dialogues = 2 if format == "table" else 0
+    if dialogues and format not in ("table", "markdown"):
+        raise RunError(f"--dialogues are printed with --format table or markdown, not {format}")
     results = folder / "benchmark" if (folder / "benchmark").is_dir() else folder
     rows = load_rows(results)
     if not rows:
@@ -127,9 +144,13 @@ def show(
     for what, name, known in (("agent", agent, agents), ("user model", user_model, users)):
         if name not in known:
             raise UnknownNameError(what, name, known)
-    benchmark_table(rows, load_seconds(results)).print(out, format, wide=wide)
-    if format != "table":
+    if not without_table:
+        benchmark_table(rows, load_seconds(results)).print(out, format, wide=wide)
+    drawn = draw_dialogues(load_episodes(results, agent, user_model), dialogues, seed)
+    if format == "markdown":
+        text = dialogues_markdown(agent, user_model, drawn)
+        out.file.write("\n" * (bool(drawn) and not without_table) + text)
         return
-    for episode in load_episodes(results, agent, user_model)[:dialogues]:
+    for episode in drawn:
         out.print()
         out.print(escape(render_ansi(episode)), highlight=False)

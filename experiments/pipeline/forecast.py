@@ -27,6 +27,8 @@ _DPO_PAIR = 3.2
 _PPO_UPDATE = 1.2
 """Of a turn, for each epoch."""
 _PROBE_SCENARIO = 14.0
+_SENSE_CONTEXTS = 10
+"""Turns of user and persuader for each probed scenario."""
 _SCRIPTED = frozenset({"silent", "naive", "repeating", "flattering", "off-topic"})
 
 
@@ -91,7 +93,8 @@ class Forecast:
                 len(writing) * len(settings.user_models) * _PERSUADER_REPLY
                 + len(settings.agents) * len(slow_users) * _USER_REPLY
             ),
-            "fidelity": settings.fidelity_scenarios * _PROBE_SCENARIO,
+            "fidelity": settings.fidelity_scenarios
+            * (_PROBE_SCENARIO + _SENSE_CONTEXTS * length * (_USER_REPLY + _PERSUADER_REPLY)),
             "report": _REPORT,
         }
         return cls({name: expected[name] for name in names if name in expected})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -269,17 +270,29 @@ def play_benchmark(
 
 
 def fidelity(context: RunContext, folder: Path) -> None:
-    """Measures the run's learned user, without its words (`persuade fidelity` has those)."""
-    from experiments.common.measures import MEASURES_FILE, write_measures
+    """Measures the run's learned user, and whether it and the SFT persuader make sense.
+
+    How its words are distributed, and what people did, is left to `persuade fidelity`.
+    """
+    from experiments.common.measures import Measure, write_measures
     from experiments.fidelity.probes.replay import attitude_only
     from experiments.fidelity.report import fidelity_report
-    from persuade_env.registry import load_user_model
+    from experiments.fidelity.sense import (
+        CONTEXTS_PER_SCENARIO,
+        PERSUADER,
+        USER,
+        sense_of_persuader,
+        sense_of_user,
+    )
 
     records, settings = context.data.test, context.settings
-    learned = load_user_model(resolve_user_spec(context.root, "learned"), context.models)
+    spec = resolve_user_spec(context.root, "learned")
+    learned = user_model_loader(spec, context.models, settings.max_reply_tokens)()
+    provenance: dict[str, Any] = {"user_model": "learned", "scenarios": "test", "words": False}
+    measures: list[Measure] = []
     with counting_bar("fidelity", None, "reply") as progress:
         try:
-            measures = fidelity_report(
+            measures += fidelity_report(
                 attitude_only(learned, records),
                 records,
                 seed=settings.seed,
@@ -287,10 +300,29 @@ def fidelity(context: RunContext, folder: Path) -> None:
                 progress=progress,
             )
         except RunError as error:  # a scenario file without what the probes need
-            write_json(folder / MEASURES_FILE, {"measures": [], "why": str(error)})
-            return
-    provenance = {"user_model": "learned", "scenarios": "test", "seed": settings.seed}
-    write_measures(measures, folder, {**provenance, "words": False})
+            provenance["why"] = str(error)
+        limit = CONTEXTS_PER_SCENARIO * settings.fidelity_scenarios
+        log = BatchLog(folder / "sense.jsonl")
+        measures += sense_of_user(
+            learned,
+            records,
+            limit=limit,
+            seed=settings.seed,
+            log=log,
+            progress=partial(progress, USER),
+        )
+        del learned
+        context.models.clear()
+        release_freed_memory()
+        measures += sense_of_persuader(
+            _agent(context, "sft"),
+            records,
+            limit=limit,
+            seed=settings.seed,
+            log=log,
+            progress=partial(progress, PERSUADER),
+        )
+    write_measures(measures, folder, {**provenance, "seed": settings.seed})
 
 
 def report(context: RunContext, folder: Path) -> None:

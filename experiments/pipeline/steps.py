@@ -180,7 +180,7 @@ STEPS: dict[str, Step] = {
         Step(
             "fidelity",
             make.fidelity,
-            needs=("prepare", "user-model"),
+            needs=("prepare", "user-model", "sft"),
             settings=lambda run: {"fidelity_scenarios": run.fidelity_scenarios},
             records=_test,
         ),

@@ -15,7 +15,7 @@ from persuade_env.episode import Episode
 from persuade_env.errors import RunError, UserModelError
 from persuade_env.protocols import UserReply, Verdict
 from persuade_env.rollout import rollout
-from tests.helpers import FAILURE, ScriptedPersuader, ScriptedUser, felt, scenario
+from tests.helpers import FAILURE, ScriptedPersuader, ScriptedUser, felt, scenario, spoken
 
 SCENARIOS = [scenario(f"leisure-{i:03d}") for i in range(1, 8)]
 SETTINGS = BenchmarkSettings(batch_size=3, max_turns=3, baseline="base")
@@ -44,6 +44,67 @@ def test_the_metrics_are_what_they_say():
     assert value["distinct_2"] == pytest.approx(2 / 6)  # "one two", "two one" of six pairs
     assert value["tokens"] == 4
     assert math.isnan(value["win_rate"])
+
+
+class Speaks:
+    """Says what a function of the dialogue gives."""
+
+    def __init__(self, say):
+        self.say = say
+
+    def act(self, dialogues, seeds):
+        return [spoken(self.say(dialogue)) for dialogue in dialogues]
+
+
+class AsksAboutAThing:
+    """Asks about one thing in each scenario, which the scenario's domain names."""
+
+    def reply(self, dialogues, seeds):
+        return [
+            UserReply(turn=felt(3, response=f"Who would pay for the {one.scenario.domain}?"))
+            for one in dialogues
+        ]
+
+
+THINGS = (
+    "bread", "violin", "bicycle", "insurance", "tomato", "museum", "surgery", "marathon", "winter",
+    "library", "passport", "fireworks", "orchard", "submarine", "wedding", "chess", "volcano",
+    "laundry", "parliament", "lighthouse", "puppet", "glacier", "dentist", "harvest", "satellite",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("say", "found", "repeats"),
+    [
+        (lambda one: f"{len(one.turns)} euros: I'd pay for the {one.scenario.domain}.", 1, 0),
+        (lambda one: "I want you to come along with us, and that's all I have to say.", 0, 1),
+        (lambda one: "", 0, 0),
+    ],
+)
+def test_turns_that_answer_are_found_and_copies_are_counted(say, found, repeats):
+    about = [
+        scenario(f"leisure-{number}").model_copy(update={"domain": thing})
+        for number, thing in enumerate(THINGS)
+    ]
+    played = rollout(Speaks(say), AsksAboutAThing(), about, [0] * len(about), max_turns=3)
+    row = summarize("a", "u", played, None)
+    # An answer that fits anywhere may be nearest to one of the twenty.
+    assert row.metrics["found"].value == pytest.approx(found, abs=0.1)
+    assert row.metrics["repeats"].value == repeats
+    few = summarize("a", "u", played[:3], None)
+    assert math.isnan(few.metrics["found"].value)
+    assert few.metrics["repeats"].value == repeats
+    opening = summarize(
+        "a", "u", rollout(Speaks(say), AsksAboutAThing(), about, [0] * 25, max_turns=1), None
+    )
+    assert math.isnan(opening.metrics["repeats"].value)
+
+
+def test_what_matters_less_is_left_out_where_a_terminal_is_narrow():
+    table = benchmark_table([summarize("a", "u", episodes(felt(4)), None)], {})
+    shown = [table.columns[index].heading for index in table.fitting(100)]
+    assert "success" in shown
+    assert not {"found", "repeats"} & set(shown)
 
 
 def test_invalid_dialogues_are_counted_and_never_averaged_in():

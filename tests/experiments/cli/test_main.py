@@ -142,6 +142,16 @@ def test_a_new_persuader_is_benchmarked_by_its_name(tmp_path, persuade):
     assert again.stdout == done.stdout
     shown = persuade("show", tmp_path / "b", "--agent", "naive", "--user-model", "concerns")
     assert "starts at attitude" in shown.stdout
+    arguments = ["show", tmp_path / "b", "--format", "markdown", "--agent", "naive"]
+    table = persuade(*arguments).stdout
+    assert "####" not in table
+    drawn = persuade(*arguments, "--dialogues", 10, "--seed", 3, "--without-table").stdout
+    assert drawn.count("#### ") == 10
+    assert drawn.startswith("#### 1. `")
+    whole = persuade(*arguments, "--dialogues", 10, "--seed", 3).stdout
+    assert whole == f"{table}\n{drawn}"
+    done = persuade("show", tmp_path / "b", "--format", "csv", "--dialogues", 1)
+    assert "--format table or markdown, not csv" in done.stderr
 
 
 def test_a_scenario_file_is_checked(tmp_path, persuade):

@@ -1,6 +1,12 @@
 import pytest
 
-from experiments.corpus.relevance import Answer, found_among, recorded_answers
+from experiments.corpus.relevance import (
+    Answer,
+    answering_turns,
+    are_found,
+    found_among,
+    recorded_answers,
+)
 from persuade_env.dialogue import RecordedDialogue
 from persuade_env.scenarios import load_corpus
 
@@ -49,6 +55,27 @@ def test_bad_turns_are_left_out():
     }
     assert not poor & {answer.text for answer in good}
     assert isinstance(records[0].dialogues[0], RecordedDialogue)
+
+
+def test_silence_is_never_found_and_rivals_may_be_others():
+    named = answers(lambda index: f"The {WORDS[index]} is taken care of.", copies=1)
+    assert are_found(answers(lambda _: "", copies=1)).sum() == 0
+    assert are_found(named, rivals=named).tolist() == are_found(named).tolist()
+    few = are_found(named[:3], "last words", rivals=named)
+    assert few.tolist() == [1.0] * 3
+    assert str(are_found(named[:3], "last words").tolist()) == "[nan, nan, nan]"
+
+
+def test_every_answering_turn_is_told_by_its_place():
+    records = load_corpus("test")[:5]
+    for role in ("persuader", "persuadee"):
+        places = list(answering_turns(records, role, good_only=False))
+        assert all(recorded.turns[index].role == role for _, recorded, index in places)
+        texts = [recorded.turns[index].response for _, recorded, index in places]
+        assert texts == [one.text for one in recorded_answers(records, role, good_only=False)]
+    opened = sum(d.turns[0].role == "persuadee" for r in records for d in r.dialogues)
+    turns = sum(t.role == "persuadee" for r in records for d in r.dialogues for t in d.turns)
+    assert len(places) == turns - opened
 
 
 def test_one_scenario_has_nothing_to_be_told_from():
