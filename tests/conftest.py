@@ -12,9 +12,45 @@ from hypothesis import HealthCheck, settings
 settings.register_profile(
     "suite", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
-settings.load_profile("suite")
+# Many more, and others at each run: `make torture` and, for a minute or two, its sample.
+for name, examples in (("torture", 10_000), ("torture-sample", 500)):
+    settings.register_profile(
+        name,
+        settings.get_profile("suite"),
+        derandomize=False,
+        max_examples=examples,
+        database=None,
+        print_blob=True,
+    )
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 os.environ.setdefault("WANDB_MODE", "offline")
+
+
+_FIGURES: list[str] = []
+
+
+@pytest.fixture
+def figure():
+    """Takes sentences with what a test measured, to print below the results."""
+    return _FIGURES.append
+
+
+def pytest_terminal_summary(terminalreporter):
+    if _FIGURES:
+        terminalreporter.section("figures")
+        for line in _FIGURES:
+            terminalreporter.line(line)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leaves `torture` out unless it is asked for, whatever else `-m` says."""
+    if "torture" in config.option.markexpr:
+        return
+    left_out = [item for item in items if item.get_closest_marker("torture")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
 
 
 @pytest.fixture(scope="session")
