@@ -124,6 +124,25 @@ class UserModel(Protocol):
 
 
 @runtime_checkable
+class AttitudeUser(Protocol):
+    """A user model that can say what it would feel without writing words, which costs far less."""
+
+    def attitudes(self, dialogues: Sequence[Dialogue]) -> list[float]:
+        """The attitude after the last persuader turn of each dialogue.
+
+        Args:
+            dialogues: n dialogues, each ending in a persuader turn.
+
+        Returns:
+            n attitudes, 1 to 7, each a function of its dialogue alone; NaN where it has none.
+
+        Raises:
+            UserModelError: if the user has none at all without words.
+        """
+        ...
+
+
+@runtime_checkable
 class Persuader(Protocol):
     """Plays the persuader. Never sees `scenario.persona` or the persuadee's attitude."""
 

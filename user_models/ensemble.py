@@ -13,7 +13,7 @@ import numpy as np
 from persuade_env.dialogue import Decision, Dialogue, PersuadeeTurn
 from persuade_env.errors import UserModelError
 from persuade_env.llm.pool import ModelPool
-from persuade_env.protocols import Usage, UserModel, UserReply
+from persuade_env.protocols import AttitudeUser, Usage, UserModel, UserReply
 from persuade_env.registry import load_user_model
 from persuade_env.seeding import derive_seed
 from persuade_env.spec import SpecLike
@@ -55,6 +55,25 @@ class EnsembleUser:
         ]
         return [self._combine(replies) for replies in zip(*by_member, strict=True)]
 
+    def attitudes(self, dialogues: Sequence[Dialogue]) -> list[float]:
+        """See `AttitudeUser.attitudes`; NaN where a member has none.
+
+        Raises:
+            UserModelError: if a member has no attitude without words.
+        """
+        by_member = []
+        for member in self.members:
+            if not isinstance(member, AttitudeUser):
+                raise UserModelError(f"{type(member).__name__} has no attitude without words")
+            by_member.append(member.attitudes(dialogues))
+        return [self._common(np.asarray(of_one)) for of_one in zip(*by_member, strict=True)]
+
+    def _common(self, attitudes: np.ndarray) -> float:
+        """The members' attitude together; NaN if one of theirs is."""
+        return float(
+            attitudes.mean() if self.quantile is None else np.quantile(attitudes, self.quantile)
+        )
+
     def _combine(self, replies: Sequence[UserReply]) -> UserReply:
         usage = sum((reply.usage for reply in replies), Usage())
         turns: list[PersuadeeTurn] = []
@@ -64,9 +83,7 @@ class EnsembleUser:
                 return UserReply(error=error, usage=usage)
             turns.append(reply.turn)
         attitudes = np.asarray([turn.attitude for turn in turns], dtype=float)
-        common = float(
-            attitudes.mean() if self.quantile is None else np.quantile(attitudes, self.quantile)
-        )
+        common = self._common(attitudes)
         decision = next(
             (
                 kind

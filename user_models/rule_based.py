@@ -21,6 +21,7 @@ people talk.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -101,15 +102,29 @@ class RuleBasedUser:
 
     def reply(self, dialogues: Sequence[Dialogue], seeds: Sequence[int]) -> list[UserReply]:
         """See `UserModel.reply`. A scenario without a persona with concerns gives an error."""
+        responses_of = self._responses(dialogues)
+        return [
+            self._reply(dialogue, responses, seed)
+            for dialogue, responses, seed in zip(dialogues, responses_of, seeds, strict=True)
+        ]
+
+    def attitudes(self, dialogues: Sequence[Dialogue]) -> list[float]:
+        """See `AttitudeUser.attitudes`: by the rules alone, before any refusal is drawn."""
+        return [
+            self._state(self._embedded(persona), responses).attitude
+            if (persona := dialogue.scenario.persona) is not None and persona.concerns
+            else math.nan
+            for dialogue, responses in zip(dialogues, self._responses(dialogues), strict=True)
+        ]
+
+    def _responses(self, dialogues: Sequence[Dialogue]) -> list[tuple[str, ...]]:
+        """The persuader's responses in each dialogue, embedded in one batch."""
         responses_of = [
             tuple([one_line(turn.response) for turn in dialogue.persuader_turns])
             for dialogue in dialogues
         ]
         self._embed.precompute([text for responses in responses_of for text in responses])
-        return [
-            self._reply(dialogue, responses, seed)
-            for dialogue, responses, seed in zip(dialogues, responses_of, seeds, strict=True)
-        ]
+        return responses_of
 
     def _reply(self, dialogue: Dialogue, responses: tuple[str, ...], seed: int) -> UserReply:
         persona = dialogue.scenario.persona
