@@ -2,7 +2,7 @@
 
 >>> import gymnasium as gym
 >>> import persuade_env
->>> env = gym.make("persuade_env/Persuasion-v0", user_model="concerns")
+>>> env = gym.make("persuade_env/Persuasion-v1", user_model="concerns")
 >>> observation, info = env.reset(seed=7)
 >>> observation, reward, terminated, truncated, info = env.step("What worries you about it?")
 >>> 1.0 <= info["attitude"] <= 7.0
@@ -72,11 +72,19 @@ __all__ = [
 ]
 
 register(
-    id="persuade_env/Persuasion-v0",
+    id="persuade_env/Persuasion-v1",
     entry_point="persuade_env.envs.persuasion:PersuasionEnv",
     vector_entry_point="persuade_env.envs.vector:PersuasionVectorEnv",
 )
 register(
-    id="persuade_env/StrategyPersuasion-v0",
+    id="persuade_env/StrategyPersuasion-v1",
     entry_point="persuade_env.envs.strategy:StrategyPersuasionEnv",
 )
+for _name in ("Persuasion", "StrategyPersuasion"):
+    # Registered, so that the answer says why: Gymnasium's own names the new version alone.
+    register(
+        id=f"persuade_env/{_name}-v0",
+        entry_point="persuade_env.envs.outdated:refuse_v0",
+        vector_entry_point="persuade_env.envs.outdated:refuse_v0",
+        kwargs={"current": f"persuade_env/{_name}-v1"},
+    )

@@ -29,6 +29,12 @@ class ConfigError(PersuadeError):
     kind = "config"
 
 
+class OutdatedEnvironmentError(PersuadeError):
+    """An environment's id is of a version that no longer exists."""
+
+    kind = "outdated_environment"
+
+
 class SpecError(PersuadeError):
     """A spec (of a user model, persuader, judge or backend) can't be parsed."""
 

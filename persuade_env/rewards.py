@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from persuade_env.dialogue import MAX_ATTITUDE, MIN_ATTITUDE, Dialogue, Outcome
 from persuade_env.registry import REWARD_TERMS
@@ -63,6 +64,13 @@ def misconduct_penalty(transition: Transition) -> float:
     return -1.0 if detect_misconduct(transition.after) else 0.0
 
 
+DEFAULT_WEIGHTS: Mapping[str, float] = MappingProxyType(
+    {"attitude_gain": float(MAX_ATTITUDE - MIN_ATTITUDE), "outcome": 0.5}
+)
+"""A Likert point is worth 1. With weight 1 each, outcomes would vary so much more than gains that
+what is learned is to avoid refusals, rather than to convince."""
+
+
 @dataclass(frozen=True)
 class Reward:
     """A weighted sum of named terms.
@@ -99,5 +107,5 @@ class Reward:
 
 
 def default_reward() -> Reward:
-    """Attitude gain and outcome, weight 1 each."""
-    return Reward({"attitude_gain": 1.0, "outcome": 1.0})
+    """Attitude gain in Likert points, and half the outcome (`DEFAULT_WEIGHTS`)."""
+    return Reward(DEFAULT_WEIGHTS)

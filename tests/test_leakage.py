@@ -80,7 +80,7 @@ SCENARIO = Scenario(
     persona=PERSONA,
 )
 FELT = PersuadeeTurn(attitude=3.1371, tone="zqtone", response="Hm, well.", concern="zqfirstid")
-ENV_IDS = ("persuade_env/Persuasion-v0", "persuade_env/StrategyPersuasion-v0")
+ENV_IDS = ("persuade_env/Persuasion-v1", "persuade_env/StrategyPersuasion-v1")
 
 
 class Tactful(RuleBasedUser):

@@ -65,7 +65,7 @@ def test_a_table_gives_a_user_model_its_options(run):
     code = (
         "import gymnasium as gym, persuade_env; "
         "user = {'type': 'agreeable', 'step': 2.0}; "
-        "env = gym.make('persuade_env/Persuasion-v0', user_model=user, disable_env_checker=True); "
+        "env = gym.make('persuade_env/Persuasion-v1', user_model=user, disable_env_checker=True); "
         "_, before = env.reset(seed=0); *_, after = env.step('Hello.'); "
         "print(round(after['attitude'] - before['attitude'], 3))"
     )
@@ -76,7 +76,7 @@ def test_its_reward_term_is_weighted_by_name(run):
     code = (
         "import gymnasium as gym, persuade_env; "
         "reward = {'attitude_gain': 1.0, 'politeness': 0.25}; "
-        "env = gym.make('persuade_env/Persuasion-v0', reward=reward, disable_env_checker=True); "
+        "env = gym.make('persuade_env/Persuasion-v1', reward=reward, disable_env_checker=True); "
         "env.reset(seed=0); *_, info = env.step('Please do it.'); "
         "print(info['reward_terms']['politeness'])"
     )

@@ -23,6 +23,7 @@ def look_ahead(
     user_model: UserModel,
     *,
     depth: int,
+    max_turns: int | None = None,
     reward: Reward | None = None,
 ) -> list[Episode]:
     """Plays on from each dialogue with the given reply, until an end or `depth` persuader turns.
@@ -36,6 +37,8 @@ def look_ahead(
         persuader: speaks after the given reply.
         user_model: answers.
         depth: persuader turns, the given reply included.
+        max_turns: persuader turns at which a dialogue ends, those before the reply included; None
+            for no limit but `depth`. The given reply is always said.
         reward: what turns are worth; attitude gain and outcome by default.
 
     Returns:
@@ -50,4 +53,10 @@ def look_ahead(
         return go_on(indices, episodes)
 
     episodes = [start_from(dialogue, seed) for dialogue, seed in zip(dialogues, seeds, strict=True)]
-    return play(episodes, act, user_model, reward=reward, max_turns=depth)
+    limits = [
+        depth
+        if max_turns is None
+        else max(1, min(depth, max_turns - len(dialogue.persuader_turns)))
+        for dialogue in dialogues
+    ]
+    return play(episodes, act, user_model, reward=reward, max_turns=limits)

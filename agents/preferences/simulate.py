@@ -28,7 +28,7 @@ from agents.preferences.data import (
 from agents.preferences.lookahead import look_ahead
 from persuade_env.action_format import render_turn
 from persuade_env.dialogue import Dialogue
-from persuade_env.episode import Episode
+from persuade_env.episode import DEFAULT_MAX_TURNS, Episode
 from persuade_env.judges.attitude import AttitudeJudge, scores
 from persuade_env.protocols import Judge, Persuader, PersuaderReply, UserModel, persuader_view
 from persuade_env.seeding import derive_seed
@@ -41,13 +41,15 @@ def simulate(
     *,
     settings: PreferenceSettings | None = None,
     judge: Judge | None = None,
+    max_turns: int = DEFAULT_MAX_TURNS,
     seed: int = 0,
 ) -> list[SimulatedPreferences]:
     """Samples candidates at every context and compares their simulated paths.
 
     Every candidate and path of every context goes through the models in the same batches:
     2 * depth batched calls in all. A failed user model or persuader marks its own
-    path, and a candidate with such a path is never compared.
+    path, and a candidate with such a path is never compared. A path ends where its dialogue has
+    `max_turns` persuader turns, those before the context included.
     """
     settings = settings or PreferenceSettings()
     judge = judge or AttitudeJudge(settings.tie_band)
@@ -73,6 +75,7 @@ def simulate(
         persuader,
         user_model,
         depth=settings.depth,
+        max_turns=max_turns,
     )
     episodes = [
         played[start : start + settings.n_paths]

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from persuade_env.episode import DEFAULT_MAX_TURNS
 from persuade_env.llm.training.config import LoraSettings
+from persuade_env.rewards import DEFAULT_WEIGHTS
 
-DEFAULT_REWARD = (("attitude_gain", 1.0), ("outcome", 1.0), ("malformed", 0.1))
+DEFAULT_REWARD = (*DEFAULT_WEIGHTS.items(), ("malformed", 0.1))
 """Terms and weights (`persuade_env.rewards`) that PPO and GRPO optimize by default."""
 
 
@@ -59,9 +61,10 @@ class PPOSettings:
     """
 
     iterations: int = 3
-    episodes: int = 12
+    episodes: int = 6
     """Dialogues per iteration."""
-    max_turns: int = 3
+    max_turns: int = DEFAULT_MAX_TURNS
+    """Persuader turns per dialogue."""
     max_reply_tokens: int = 112
     temperature: float = 0.8
     """Of the policy, both in sampling and in the loss."""
@@ -107,7 +110,8 @@ class GRPOSettings:
     groups: int = 2
     group_size: int = 4
     """Dialogues per group; they share a scenario and an episode seed."""
-    max_turns: int = 2
+    max_turns: int = DEFAULT_MAX_TURNS
+    """Persuader turns per dialogue."""
     max_reply_tokens: int = 112
     temperature: float = 0.8
     learning_rate: float = 5e-4

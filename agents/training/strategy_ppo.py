@@ -1,4 +1,4 @@
-"""Single-file PPO, in the style of CleanRL, on `persuade_env/StrategyPersuasion-v0`.
+"""Single-file PPO, in the style of CleanRL, on `persuade_env/StrategyPersuasion-v1`.
 
 The policy applies one small network to the three features of each strategy, with shared weights,
 so it generalizes across action indices and to scenarios that it was not trained on. (The default
@@ -114,7 +114,7 @@ def train_strategy_ppo(
         report: called with the number of steps of each iteration.
     """
     envs = gym.make_vec(
-        "persuade_env/StrategyPersuasion-v0",
+        "persuade_env/StrategyPersuasion-v1",
         num_envs=settings.num_envs,
         vectorization_mode="sync",
         vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},

@@ -30,7 +30,7 @@ class CuriousUser:
 
 def main() -> None:
     for user in (CuriousUser(), EnsembleUser([CuriousUser(), RuleBasedUser()])):
-        env = gym.make("persuade_env/Persuasion-v0", user_model=user, max_turns=4)
+        env = gym.make("persuade_env/Persuasion-v1", user_model=user, max_turns=4)
         env.reset(seed=0)
         done, attitudes = False, []
         while not done:

@@ -7,7 +7,7 @@ import persuade_env  # noqa: F401 - registers the environments
 
 def main() -> None:
     env = gym.make(
-        "persuade_env/Persuasion-v0", user_model="concerns", scenarios="test", render_mode="ansi"
+        "persuade_env/Persuasion-v1", user_model="concerns", scenarios="test", render_mode="ansi"
     )
     _, info = env.reset(seed=7)
     facts = list(env.unwrapped.episode.scenario.facts)  # type: ignore[attr-defined]

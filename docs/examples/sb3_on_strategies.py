@@ -7,11 +7,11 @@ import persuade_env  # noqa: F401 - registers the environments
 
 
 def main() -> None:
-    env = gym.make("persuade_env/StrategyPersuasion-v0", user_model="concerns", scenarios="train")
+    env = gym.make("persuade_env/StrategyPersuasion-v1", user_model="concerns", scenarios="train")
     model = MaskablePPO("MlpPolicy", env, n_steps=128, batch_size=64, seed=0, device="cpu")
     model.learn(512)
 
-    test = gym.make("persuade_env/StrategyPersuasion-v0", user_model="concerns", scenarios="test")
+    test = gym.make("persuade_env/StrategyPersuasion-v1", user_model="concerns", scenarios="test")
     returns = []
     for seed in range(10):
         observation, info = test.reset(seed=seed)

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from agents.training.config import DEFAULT_REWARD
+from persuade_env.episode import DEFAULT_MAX_TURNS
+
 
 @dataclass(frozen=True)
 class BenchmarkSettings:
     """Dialogues of agents with user models, played to their end.
 
-    >>> BenchmarkSettings(max_turns=6).baseline
+    >>> BenchmarkSettings(max_turns=4).baseline
     'sft'
     """
 
     episodes_per_scenario: int = 1
-    max_turns: int = 4
+    max_turns: int = DEFAULT_MAX_TURNS
     """Persuader turns per dialogue."""
+    reward: tuple[tuple[str, float], ...] = DEFAULT_REWARD
+    """Terms and weights of the return in the table: by default those that are trained on."""
     batch_size: int = 32
     """Dialogues that run side by side, and the unit in which they are stored."""
     baseline: str = "sft"

@@ -20,6 +20,7 @@ from persuade_env.dialogue import Scenario
 from persuade_env.episode import Episode
 from persuade_env.metrics import MetricsLogger, NoMetrics
 from persuade_env.protocols import Persuader, UserModel
+from persuade_env.rewards import Reward
 from persuade_env.rollout import rollout
 from persuade_env.seeding import derive_seed
 
@@ -54,6 +55,7 @@ def run_pair(
         for scenario in scenarios
     ]
     done = log.read()
+    reward = Reward(dict(settings.reward))
     episodes: list[Episode] = []
     seconds = 0.0
     for start in range(0, len(plan), settings.batch_size):
@@ -70,6 +72,7 @@ def run_pair(
                 user_model,
                 [batch[index][0] for index in missing],
                 [batch[index][1] for index in missing],
+                reward=reward,
                 max_turns=settings.max_turns,
             )
             took = time.perf_counter() - began

@@ -113,12 +113,12 @@ class BenchmarkFolder:
     ) -> dict[str, Any]:
         conditions = {k: v for k, v in asdict(self.settings).items() if k not in _SHOWN_ONLY}
         scenarios = [scenario.model_dump(mode="json") for scenario in self.scenarios]
+        conditions |= {
+            "max_reply_tokens": self.max_reply_tokens,
+            "scenarios": digest_of(scenarios),
+        }
         return {
-            "conditions": {
-                **conditions,
-                "max_reply_tokens": self.max_reply_tokens,
-                "scenarios": digest_of(scenarios),
-            },
+            "conditions": json.loads(json.dumps(conditions)),  # lists, as they are read back
             "agents": {name: _described(spec) for name, spec in agents.items()},
             "user_models": {name: _described(spec) for name, spec in user_models.items()},
         }

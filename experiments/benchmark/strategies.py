@@ -1,4 +1,4 @@
-"""Benchmark of unmodified RL libraries on `persuade_env/StrategyPersuasion-v0`.
+"""Benchmark of unmodified RL libraries on `persuade_env/StrategyPersuasion-v1`.
 
     python -m experiments.benchmark.strategies --steps 50000 --seeds 3
 
@@ -55,7 +55,7 @@ class EpisodeResult:
 
 def make_env(split: str, user_model: str) -> gym.Env[Any, Any]:
     """The environment on the scenarios of a split."""
-    return gym.make("persuade_env/StrategyPersuasion-v0", user_model=user_model, scenarios=split)
+    return gym.make("persuade_env/StrategyPersuasion-v1", user_model=user_model, scenarios=split)
 
 
 def evaluate(

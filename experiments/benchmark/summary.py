@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 METRICS = {
     "success": "share of dialogues that ended with `accept`",
     "attitude_gain": "attitude after the last turn minus before the first, Likert points",
+    "return": "rewards of a dialogue summed, in the weights that PPO and GRPO are trained on",
     "win_rate": "share of comparisons with the baseline won, same scenario and seed, ties half",
     "unjudged": "share of these comparisons in which the judge named no winner; left out of them",
     "refused": "share of dialogues the persuadee ended by refusing",
@@ -130,6 +131,7 @@ def summarize(
     metrics = {
         "success": mean((e.outcome is Outcome.ACCEPTED for e in valid), name="success"),
         "attitude_gain": mean((e.attitude_gain for e in valid), name="attitude_gain"),
+        "return": mean((e.episode_return for e in valid), name="return"),
         "win_rate": win_rate,
         "unjudged": unjudged,
         "refused": mean((e.outcome is Outcome.REFUSED for e in valid), name="refused"),

@@ -12,6 +12,7 @@ from experiments.common.table import Column, DataTable
 HEADINGS = {
     "success": "success",
     "attitude_gain": "attitude gain",
+    "return": "return",
     "win_rate": "win rate",
     "unjudged": "unjudged",
     "refused": "refused",
@@ -28,7 +29,7 @@ HEADINGS = {
 """Metrics in the order they are shown, and their headings."""
 
 _BY_IMPORTANCE = (
-    "attitude_gain", "success", "win_rate", "refused", "misconduct", "invalid", "words",
+    "attitude_gain", "success", "return", "win_rate", "refused", "misconduct", "invalid", "words",
     "malformed", "turns", "found", "repeats", "distinct_2", "unjudged", "tokens",
 )  # fmt: skip
 """Where a terminal is narrow, the last of these are left out first."""

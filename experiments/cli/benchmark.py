@@ -24,6 +24,7 @@ from experiments.cli.options import (
 )
 from experiments.common.console import err, out, quiet_libraries
 from experiments.common.table import check_format
+from persuade_env.episode import DEFAULT_MAX_TURNS
 from persuade_env.errors import UnknownNameError
 from persuade_env.spec import hide_password
 
@@ -71,7 +72,9 @@ def benchmark(
         ),
     ] = "dialogues",
     episodes: Annotated[int, typer.Option(min=1, help="Dialogues per scenario.")] = 1,
-    max_turns: Annotated[int, typer.Option(min=2, help="Persuader turns per dialogue.")] = 5,
+    max_turns: Annotated[
+        int, typer.Option(min=2, help="Persuader turns per dialogue.")
+    ] = DEFAULT_MAX_TURNS,
     batch_size: Annotated[int, typer.Option(min=1, help="Dialogues side by side.")] = 32,
     max_reply_tokens: Annotated[
         int | None, typer.Option(min=1, help="Of persuaders and learned users alike.")

@@ -8,6 +8,7 @@ import typer
 
 from experiments.cli.options import RUNS, OfRun
 from experiments.common.console import out, quiet_libraries
+from persuade_env.episode import DEFAULT_MAX_TURNS
 from persuade_env.errors import UnknownNameError
 
 SIDES = ("persuader", "persuadee")
@@ -19,7 +20,7 @@ def play(
     agent: Annotated[str, typer.Option(help="Who talks to you as persuadee.")] = "dpo",
     scenario: Annotated[str | None, typer.Option(help="A scenario's id.")] = None,
     run_folder: OfRun = RUNS / "default",
-    max_turns: Annotated[int, typer.Option(min=2)] = 6,
+    max_turns: Annotated[int, typer.Option(min=2)] = DEFAULT_MAX_TURNS,
     seed: Annotated[int | None, typer.Option(help="For the same dialogue again.")] = None,
 ) -> None:
     """You against a model, in the terminal. An empty line as persuader is silence; Ctrl-D ends."""

@@ -19,7 +19,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import tomli_w
 from pydantic import TypeAdapter, ValidationError
 
-from experiments.configs.schema import RunSettings
+from experiments.configs.schema import SHARED, SHARED_BY, RunSettings
 from persuade_env.errors import ConfigError, UnknownNameError
 
 NONE = "none"
@@ -122,6 +122,8 @@ def merge(settings: Any, table: Mapping[str, Any], source: str, path: str = "") 
     hints = get_type_hints(type(settings))
     names = [field.name for field in fields(settings)]
     changed: dict[str, Any] = {}
+    if isinstance(settings, RunSettings):
+        _refuse_unshared(settings, table, source)
     for given, value in table.items():
         name = _FORMER_NAMES.get(given, given) if not path else given
         full = f"{path}{name}"
@@ -137,6 +139,24 @@ def merge(settings: Any, table: Mapping[str, Any], source: str, path: str = "") 
         else:
             changed[name] = _checked(value, hints[name], f"{source}: {full}")
     return replace(settings, **changed)
+
+
+def _refuse_unshared(settings: RunSettings, table: Mapping[str, Any], source: str) -> None:
+    """Raises where a part is given another value of what all parts share.
+
+    Equal ones may stand there: that is how `to_toml` writes them.
+    """
+    for part in SHARED_BY:
+        nested = table.get(part)
+        if not isinstance(nested, Mapping):
+            continue
+        for name in SHARED:
+            shared = table.get(name, getattr(settings, name))
+            if _plain(nested.get(name, shared)) != _plain(shared):
+                others = ", ".join(SHARED_BY)
+                raise ConfigError(
+                    f"{source}: {part}.{name} can't differ: set {name}, which {others} share"
+                )
 
 
 def to_toml(settings: RunSettings) -> str:

@@ -5,13 +5,25 @@ The module imports no torch: a command reads, checks and refuses settings in a f
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from agents.preferences.data import PreferenceSettings
-from agents.training.config import DPOSettings, GRPOSettings, PPOSettings, SFTSettings
+from agents.training.config import (
+    DEFAULT_REWARD,
+    DPOSettings,
+    GRPOSettings,
+    PPOSettings,
+    SFTSettings,
+)
 from experiments.benchmark.config import BenchmarkSettings
+from persuade_env.episode import DEFAULT_MAX_TURNS
 from persuade_env.llm.builtin_model import EMBEDDED
 from user_models.learned.training.config import UserModelSettings
+
+SHARED = ("max_turns", "reward")
+"""Settings of the top level that take the place of those in `SHARED_BY`."""
+SHARED_BY = ("ppo", "grpo", "benchmark")
+"""What trains or tests in whole dialogues, all under the same conditions."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +42,12 @@ class RunSettings:
     scenarios: str | None = None
     """A scenario file, or a corpus that ships (`literary`, `plain`), to train and test on; none for
     the default corpus."""
+    max_turns: int = DEFAULT_MAX_TURNS
+    """Persuader turns per dialogue, of preferences, PPO, GRPO and the benchmark alike: what is
+    trained for is what is tested."""
+    reward: tuple[tuple[str, float], ...] = DEFAULT_REWARD
+    """Terms and weights (`persuade_env.rewards`) that PPO and GRPO optimize and the benchmark
+    reports."""
     user_model: UserModelSettings = field(default_factory=UserModelSettings)
     sft: SFTSettings = field(default_factory=SFTSettings)
     train_user: str = "learned"
@@ -61,3 +79,9 @@ class RunSettings:
     max_test_scenarios: int | None = 14
     """Only this many test scenarios, so that a run stays under an hour on 2 slow cores; none for
     all."""
+
+    def __post_init__(self) -> None:
+        """Hands what is shared to those that share it."""
+        shared = {name: getattr(self, name) for name in SHARED}
+        for part in SHARED_BY:
+            object.__setattr__(self, part, replace(getattr(self, part), **shared))

@@ -30,7 +30,7 @@ from persuade_env.dialogue import PersuaderTurn
 from persuade_env.scenarios import load_corpus
 from persuade_env.text.embedding import Embedder
 
-ENV = "persuade_env/Persuasion-v0"
+ENV = "persuade_env/Persuasion-v1"
 
 
 @dataclass(frozen=True)

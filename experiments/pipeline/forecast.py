@@ -68,11 +68,11 @@ class Forecast:
             dpo_pairs = settings.dpo.max_steps * settings.dpo.batch_size
         else:
             dpo_pairs = pairs * settings.dpo.epochs
-        turns = ppo.iterations * ppo.episodes * ppo.max_turns
+        turns = ppo.iterations * ppo.episodes * settings.max_turns
         dialogues = len(data.test) * benchmark.episodes_per_scenario
         writing = [name for name in settings.agents if name not in _SCRIPTED]
         slow_users = [name for name in settings.user_models if name != "concerns"]
-        played_turns = dialogues * benchmark.max_turns * 0.6  # many end before
+        played_turns = dialogues * settings.max_turns * 0.6  # many end before
         expected = {
             "prepare": _PREPARE,
             "user-model": user,

@@ -115,6 +115,7 @@ def preferences(context: RunContext, folder: Path) -> None:
                     persuader,
                     train_user,
                     settings=settings.preferences,
+                    max_turns=settings.max_turns,
                     seed=settings.seed,
                 )
                 log.append(key, [result.to_json() for result in results])
@@ -155,7 +156,11 @@ def _share(flags: Iterable[bool]) -> float:
 def _draw_contexts(
     contexts: Sequence[PreferenceContext], settings: RunSettings
 ) -> list[PreferenceContext]:
-    """The contexts to simulate at, drawn without replacement by the run's seed."""
+    """The contexts to simulate at, drawn without replacement by the run's seed.
+
+    None at which a dialogue of `max_turns` has ended.
+    """
+    contexts = [one for one in contexts if len(one.dialogue.persuader_turns) < settings.max_turns]
     rng = generator(derive_seed(settings.seed, "contexts"))
     order = rng.permutation(len(contexts))[: settings.n_contexts]
     return [contexts[index] for index in order]

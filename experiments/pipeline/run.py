@@ -100,8 +100,8 @@ def _make_all(
     for agent in settings.agents:
         validate_agent(agent)
     validate_judge(settings.benchmark.judge)
-    for terms in (settings.ppo.reward, settings.grpo.reward):
-        Reward(dict(terms))  # a term that doesn't exist is worth knowing before the first hour
+    # A term that doesn't exist is worth knowing before the first hour.
+    Reward(dict(settings.reward))
     with locked(root):
         context = RunContext(root, settings, RunData.load(settings), metrics=metrics or NoMetrics())
         for name in names:

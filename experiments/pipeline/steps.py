@@ -125,6 +125,7 @@ def _preference_settings(settings: RunSettings) -> dict[str, Any]:
         **asdict(settings.preferences),
         "n_contexts": settings.n_contexts,
         "contexts_per_batch": settings.contexts_per_batch,
+        "max_turns": settings.max_turns,
     }
 
 

@@ -1,4 +1,4 @@
-"""`persuade_env/Persuasion-v0`: change a user's mind, one turn per step."""
+"""`persuade_env/Persuasion-v1`: change a user's mind, one turn per step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`persuade_env/StrategyPersuasion-v0`: choose what to do, and have it written out.
+"""`persuade_env/StrategyPersuasion-v1`: choose what to do, and have it written out.
 
 The action is the number of one of the scenario's candidate strategies and the observation a
 vector, so that any reinforcement-learning library trains on it as it is.
@@ -44,7 +44,7 @@ class StrategyPersuasionEnv(BasePersuasionEnv[np.ndarray, np.int64]):
       what `action_masks()` returns; a masked action says nothing.
     - Observation: `Box(-1, 1, (2 * 64 + 3 * n_actions + 2,), float32)`, see `observe`. Nothing in
       it is hidden from a persuader: the attitude is guessed from the user's words.
-    - Reward, end of an episode and `info` are those of `persuade_env/Persuasion-v0`; `info`
+    - Reward, end of an episode and `info` are those of `persuade_env/Persuasion-v1`; `info`
       has two more keys, `action_mask` and `strategy`, the one that was last carried out.
 
     Args:

@@ -20,7 +20,7 @@ def played(user, n=3, **kwargs):
 def test_a_dialogue_ends_by_decision_or_by_the_turn_limit():
     ended = played(ScriptedUser(felt(4), felt(6, Decision.ACCEPT)))[0]
     assert (ended.stop, ended.turn, ended.terminated) == (EpisodeStop.ACCEPTED, 2, True)
-    assert ended.episode_return == pytest.approx((6 - 3) / 6 + 1)
+    assert ended.episode_return == pytest.approx((6 - 3) + 0.5)
     assert ended.attitude_gain == 3
     cut = played(ScriptedUser(felt(4)), max_turns=3)[0]
     assert (cut.stop, cut.turn, cut.truncated) == (EpisodeStop.MAX_TURNS, 3, True)

@@ -12,14 +12,19 @@ def transition(before: float, after: float, decision=Decision.CONTINUE, malforme
     return Transition(start, said.extended(felt(after, decision)), malformed)
 
 
-def test_the_default_is_the_share_of_the_scale_plus_the_outcome():
+def test_the_default_is_the_gain_in_likert_points_plus_half_the_outcome():
     reward = default_reward()
-    assert reward.terms(transition(3, 4.5)) == {"attitude_gain": 0.25, "outcome": 0.0}
-    assert reward.terms(transition(5, 6, Decision.ACCEPT))["outcome"] == 1.0
+    assert reward.terms(transition(3, 4.5)) == {"attitude_gain": 1.5, "outcome": 0.0}
+    assert reward.terms(transition(5, 6, Decision.ACCEPT))["outcome"] == 0.5
     assert reward.terms(transition(2, 1, Decision.REFUSE)) == {
-        "attitude_gain": pytest.approx(-1 / 6),
-        "outcome": -1.0,
+        "attitude_gain": pytest.approx(-1.0),
+        "outcome": -0.5,
     }
+
+
+def test_nobody_changes_the_default_for_others():
+    with pytest.raises(TypeError):
+        default_reward().weights["outcome"] = 3.0
 
 
 def test_terms_are_weighted_one_by_one():

@@ -96,7 +96,7 @@ def test_an_episode_can_go_on_from_the_middle_of_a_dialogue():
     )
     assert episode.turn == 1
     assert len(episode.dialogue.turns) == 4
-    assert episode.reward_terms[0]["attitude_gain"] == (6 - 5) / 6
+    assert episode.reward_terms[0]["attitude_gain"] == pytest.approx(6 - 5)
 
 
 class Gives:

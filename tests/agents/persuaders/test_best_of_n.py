@@ -87,8 +87,9 @@ def test_an_end_counts_as_the_reward_says():
             word = dialogue.persuader_turns[-1].response
             if word == "bad":
                 return UserReply(turn=felt(2.5, Decision.REFUSE))
-            return UserReply(turn=felt(2))
+            return UserReply(turn=felt(2.25))
 
+    # From 3, "bad" loses half a point and half of one for the refusal, the others three quarters.
     agent = BestOfN(Draws(), Leaves(), [scenario()], n=40)
     (reply,) = agent.act([persuader_view(Dialogue(scenario=scenario()))], [0])
     assert reply.turn.response != "bad"

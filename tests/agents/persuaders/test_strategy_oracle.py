@@ -30,7 +30,7 @@ def environment(max_turns, **arguments):
         }
     )
     return gym.make(
-        "persuade_env/StrategyPersuasion-v0", scenarios=[small], max_turns=max_turns, n_actions=4
+        "persuade_env/StrategyPersuasion-v1", scenarios=[small], max_turns=max_turns, n_actions=4
     ).unwrapped
 
 

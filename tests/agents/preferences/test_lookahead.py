@@ -17,6 +17,23 @@ def test_the_given_reply_is_said_first_and_the_persuader_goes_on():
     assert user.seeds == [[derive_seed(5, "user", 0)], [derive_seed(5, "user", 1)]]
 
 
+def test_a_dialogue_ends_at_its_limit_whatever_was_said_before():
+    begun = DIALOGUE.extended(spoken("Hi.").turn).extended(felt(4))
+    user = ScriptedUser(felt(4))
+    episodes = look_ahead(
+        [DIALOGUE, begun, begun.extended(spoken("So?").turn).extended(felt(4))],
+        [spoken("First.")] * 3,
+        [0, 1, 2],
+        ScriptedPersuader(),
+        user,
+        depth=2,
+        max_turns=2,
+    )
+    # The given reply is said even where the limit was reached before it.
+    assert [episode.turn for episode in episodes] == [2, 1, 1]
+    assert [len(call) for call in user.calls] == [3, 1]
+
+
 def test_an_end_and_an_error_stop_their_own_path():
     failed = PersuaderReply(error=PersuaderError("nothing"))
     user = ScriptedUser(felt(6, Decision.ACCEPT))

@@ -69,6 +69,12 @@ def test_the_better_turn_is_chosen_with_the_tokens_that_were_sampled():
     assert pair.prompt_ids == (1, 2, 3)
 
 
+def test_a_path_ends_where_its_dialogue_would():
+    persuader, user = TwoCandidates(), Listener()
+    simulate([CONTEXT], persuader, user, settings=TWO, max_turns=1)
+    assert (persuader.calls, user.calls) == ([2], [2])
+
+
 def test_everything_goes_through_the_same_batches():
     settings = PreferenceSettings(n_candidates=3, n_paths=2, depth=2)
     persuader, user = TwoCandidates(), Listener()

@@ -4,6 +4,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from agents.training.config import GRPOSettings, PPOSettings
 from experiments.benchmark import summary
 from experiments.benchmark.config import BenchmarkSettings
 from experiments.benchmark.dialogues import load_episodes, run_benchmark, run_pair
@@ -37,6 +38,7 @@ def test_the_metrics_are_what_they_say():
     assert row.n == 4
     assert value["success"] == 1
     assert value["attitude_gain"] == 3
+    assert value["return"] == 3 + 0.5
     assert value["turns"] == 2
     assert value["words"] == 4
     assert value["refused"] == 0
@@ -105,6 +107,23 @@ def test_what_matters_less_is_left_out_where_a_terminal_is_narrow():
     shown = [table.columns[index].heading for index in table.fitting(100)]
     assert "success" in shown
     assert not {"found", "repeats"} & set(shown)
+
+
+def test_the_return_is_in_the_weights_that_are_trained_on(tmp_path):
+    class Malformed(ScriptedPersuader):
+        def act(self, dialogues, seeds):
+            return [replace(reply, malformed=True) for reply in super().act(dialogues, seeds)]
+
+    def returned(name, **settings):
+        (row,) = run_benchmark(
+            {"a": Malformed}, users(), SCENARIOS, tmp_path / name, replace(SETTINGS, **settings)
+        )
+        return row.metrics["return"].value
+
+    # Two turns take the attitude from 3 to 6.
+    assert returned("default") == pytest.approx(3 + 0.5 - 2 * 0.1)
+    assert SETTINGS.reward == PPOSettings().reward == GRPOSettings().reward
+    assert returned("own", reward=(("outcome", 2.0),)) == 2.0
 
 
 def test_invalid_dialogues_are_counted_and_never_averaged_in():

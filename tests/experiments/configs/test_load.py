@@ -100,5 +100,21 @@ def test_names_of_before_are_understood():
 
 
 def test_a_list_of_pairs_becomes_the_tuple_that_the_schema_wants():
-    settings = merge(RunSettings(), tomllib.loads('ppo.reward = [["words", 0.5]]'), "x")
-    assert settings.ppo.reward == (("words", 0.5),)
+    settings = merge(RunSettings(), tomllib.loads('reward = [["words", 0.5]]'), "x")
+    assert settings.reward == (("words", 0.5),)
+
+
+@pytest.mark.parametrize("part", ["ppo", "grpo", "benchmark"])
+def test_turns_and_reward_are_one_setting_for_all(part):
+    default = getattr(RunSettings(), part)
+    assert (default.max_turns, dict(default.reward)["attitude_gain"]) == (6, 6.0)
+    changed = getattr(load_settings(overrides=["max_turns=4", 'reward=[["words", 1.0]]']), part)
+    assert (changed.max_turns, changed.reward) == (4, (("words", 1.0),))
+    with pytest.raises(ConfigError, match=rf"{part}.max_turns can't differ: set max_turns, which"):
+        load_settings(overrides=[f"{part}.max_turns=3"])
+    with pytest.raises(ConfigError, match=rf"old: {part}.max_turns"):
+        from_json({part: {"max_turns": 3}}, "old")
+    with pytest.raises(ConfigError, match=rf"{part}.reward can't differ"):
+        load_settings(overrides=[f'{part}.reward=[["words", 1.0]]'])
+    same = {"max_turns": 3, "reward": [["words", 1]]}
+    assert getattr(from_json({**same, part: same}, "new"), part).max_turns == 3

@@ -15,6 +15,9 @@ def test_every_step_has_a_forecast_and_more_work_takes_longer():
     assert list(forecast(default).steps) == needed_steps(default)
     assert forecast(smoke).minutes < forecast(default).minutes < forecast(full).minutes
     more = replace(default, n_contexts=2 * default.n_contexts)
+    longer = forecast(replace(default, max_turns=2 * default.max_turns)).steps
+    assert longer["ppo"] == 2 * forecast(default).steps["ppo"]
+    assert longer["benchmark"] == 2 * forecast(default).steps["benchmark"]
     assert forecast(more).steps["preferences"] == 2 * forecast(default).steps["preferences"]
 
 

@@ -12,7 +12,7 @@ from persuade_env.envs.spaces import Language
 from persuade_env.errors import PersuadeError, ScenarioError, UnknownNameError
 from tests.helpers import FAILURE, ScriptedUser, felt, scenario
 
-ID = "persuade_env/Persuasion-v0"
+ID = "persuade_env/Persuasion-v1"
 
 
 def make(**kwargs):

@@ -10,7 +10,7 @@ from persuade_env.envs.strategy import DIMENSIONS, MAX_STRATEGIES, StrategyPersu
 from persuade_env.errors import PersuaderError, ScenarioError
 from tests.helpers import ScriptedUser, felt, scenario
 
-ID = "persuade_env/StrategyPersuasion-v0"
+ID = "persuade_env/StrategyPersuasion-v1"
 
 
 def make(**arguments):

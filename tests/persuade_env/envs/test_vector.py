@@ -27,7 +27,7 @@ def facts_and_pushing(step: int, index: int) -> str:
 
 def make(width=3, **kwargs):
     return gym.make_vec(
-        "persuade_env/Persuasion-v0",
+        "persuade_env/Persuasion-v1",
         num_envs=width,
         vectorization_mode="vector_entry_point",
         **kwargs,
@@ -36,7 +36,7 @@ def make(width=3, **kwargs):
 
 def test_make_vec_finds_the_batched_environment():
     assert isinstance(make(), PersuasionVectorEnv)
-    assert isinstance(gym.make_vec("persuade_env/Persuasion-v0", num_envs=2), PersuasionVectorEnv)
+    assert isinstance(gym.make_vec("persuade_env/Persuasion-v1", num_envs=2), PersuasionVectorEnv)
 
 
 @pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])

@@ -176,7 +176,7 @@ def test_a_name_is_new_unless_it_is_known_or_begins_a_sentence():
 
 def test_the_reward_term_is_minus_one_for_a_turn_with_misconduct():
     env = gym.make(
-        "persuade_env/Persuasion-v0",
+        "persuade_env/Persuasion-v1",
         scenarios=[scenario()],
         user_model=ScriptedUser(felt(3)),
         reward={"conduct": 0.5},
