@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from user_models.learned.attitude_predictor import accept_refuse_probabilities, clip_attitude
+from user_models.learned.attitude_model import accept_refuse_probabilities, clip_attitude
 from user_models.learned.training.examples import TrainingExample
 
 _MAX_LOGIT_SHIFT = 2.0
