@@ -103,11 +103,11 @@ def test_the_same_seed_gives_the_same_policy_and_training_changes_it():
 
 @pytest.mark.slow
 def test_it_learns_to_answer_what_was_said():
-    """On scenarios not trained on, its return clearly exceeds that of random strategies."""
+    """On scenarios not trained on, its return exceeds that of random strategies by 0.3 points."""
     from experiments.benchmark.strategies import evaluate, make_env, random_policy, train
 
     env = make_env("validation", "concerns")
     policy = train("per-strategy-ppo", "concerns", 12_000, 0)
     learned = [result.episode_return for result in evaluate(env, [policy], 1, seed=0)]
     random = [result.episode_return for result in evaluate(env, [random_policy(0)], 1, seed=0)]
-    assert sum(learned) / len(learned) > sum(random) / len(random) + 0.1
+    assert sum(learned) / len(learned) > sum(random) / len(random) + 0.3
