@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.common.bootstrap import Estimate, clustered_mean, clustered_ratio
+from experiments.common.bootstrap import Estimate, clustered_mean, clustered_statistic
 from experiments.common.measures import Measure, failed_replies
 from experiments.common.storage import BatchLog, damage_named
 from experiments.corpus.relevance import (
@@ -225,11 +225,13 @@ def sense_measures(
         for whose, hits in (("generated", of_generated), ("recorded", of_recorded)):
             share = clustered_mean(hits.tolist(), names, rng)
             measures.append(Measure(test, f"{context} found, {whose}", share, n))
-        ratio = clustered_ratio(of_generated.tolist(), of_recorded.tolist(), names, rng)
+        ratio = _ratio(of_generated, of_recorded, names, rng)
         # A persuadee answers the persuader, and need not speak of the matter as a whole.
         has_threshold = role == "persuader" or context == "last words"
         measures.append(
-            _ratio(test, f"{context} found, generated over recorded", ratio, n, has_threshold)
+            _ratio_measure(
+                test, f"{context} found, generated over recorded", ratio, n, has_threshold
+            )
         )
     for name, is_error in _ERRORS.items():
         for whose, texts in (
@@ -245,7 +247,22 @@ def sense_measures(
     return measures
 
 
-def _ratio(test: str, name: str, ratio: Estimate, n: int, has_threshold: bool) -> Measure:
+def _ratio(
+    numerators: np.ndarray,
+    denominators: np.ndarray,
+    clusters: Sequence[str],
+    rng: np.random.Generator,
+) -> Estimate:
+    """The ratio of two sums; resamples in which nothing recorded is found are left out."""
+
+    def ratio(rows: np.ndarray) -> float:
+        total = denominators[rows].sum()
+        return float(numerators[rows].sum() / total) if total else math.nan
+
+    return clustered_statistic(ratio, clusters, rng)
+
+
+def _ratio_measure(test: str, name: str, ratio: Estimate, n: int, has_threshold: bool) -> Measure:
     """A ratio; passes if its value is at least `MIN_RATIO`."""
     if not has_threshold or math.isnan(ratio.value):
         return Measure(test, name, ratio, n)

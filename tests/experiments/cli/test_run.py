@@ -183,7 +183,8 @@ def test_the_report_is_one_file_that_escapes_what_was_said(undisturbed, tmp_path
     assert "http://" not in html.replace("http://www.w3.org", "")
     assert html.count("data:image/svg+xml") == 4
     report = read_measures(folder / "fidelity")
-    assert {"controls", "dose", "mirror", "attacks"} <= {one.test for one in report}
+    expected = {"controls", "dose", "mirror", "attacks", "sense, user", "sense, persuader"}
+    assert expected <= {one.test for one in report}
     assert f"{sum(one.passed is False for one in report)} of" in html
     assert html.count('class="missed"') == sum(one.passed is False for one in report)
     with pytest.raises(RunError, match="no benchmark yet"):

@@ -6,14 +6,19 @@ from pathlib import Path
 import pytest
 
 from experiments.cli.options import run_folder
+from experiments.common.measures import read_measures
 from experiments.common.resolve import resolve_agent_spec, resolve_user_spec, user_digests
+from experiments.common.storage import read_record
 from experiments.configs.load import load_settings
+from experiments.pipeline import make
 from experiments.pipeline.context import RunContext
 from experiments.pipeline.data import RunData, left_out_domains
 from experiments.pipeline.steps import RUN_STEPS, STEPS, needed_steps
 from persuade_env.errors import RunError, ScenarioError
 from persuade_env.scenarios import halves, load_corpus, split_of
 from persuade_env.spec import Spec
+from tests.helpers import ScriptedPersuader
+from user_models.rule_based import RuleBasedUser
 
 
 def written(records, path):
@@ -134,3 +139,38 @@ def test_what_a_step_needs_is_made_before_it():
         "prepare", "user-model", "sft", "preferences",
     }  # fmt: skip
     assert STEPS["ppo"].all_needs(load_settings(train_user="concerns")) == {"prepare", "sft"}
+
+
+@pytest.mark.parametrize("with_personas", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_the_fidelity_report_has_the_sense_of_user_and_persuader(
+    tmp_path, monkeypatch, with_personas
+):
+    loaded = []
+
+    def load_user(*_):
+        loaded.append("user")
+        return RuleBasedUser
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(make, "user_model_loader", load_user)
+    monkeypatch.setattr(make, "_agent", killed)
+    (tmp_path / "user-model").mkdir()
+    data = RunData.load(load_settings("smoke", max_test_scenarios=6))
+    if not with_personas:
+        bare = [record.model_copy(update={"persona": None}) for record in data.test]
+        data = replace(data, test=bare)
+    context = RunContext(tmp_path, load_settings("smoke", max_test_scenarios=6), data)
+    folder = tmp_path / "fidelity"
+    with pytest.raises(KeyboardInterrupt):
+        make.fidelity(context, folder)
+    said = (folder / "sense.jsonl").read_text()
+    assert '"batch": "persuadee 0"' in said
+    monkeypatch.setattr(make, "_agent", lambda *_: ScriptedPersuader())
+    make.fidelity(context, folder)
+    assert (folder / "sense.jsonl").read_text().startswith(said)
+    tests = {measure.test for measure in read_measures(folder)}
+    assert {"sense, user", "sense, persuader"} <= tests
+    assert ("controls" in tests) is with_personas
+    assert ("why" in read_record(folder / "card.json")) is not with_personas
