@@ -64,6 +64,19 @@ class IntentToStrategyPersuader:
                 replies[index] = replace(second, usage=replies[index].usage + second.usage)
         return replies
 
+    def candidates(self, temperature: float = 1.0) -> IntentToStrategyPersuader:
+        """The same persuader at another temperature and without repairs.
+
+        A candidate is one sample of the policy, or none: a repaired one would be drawn otherwise.
+        """
+        return IntentToStrategyPersuader(
+            self.chat,
+            max_reply_tokens=self.max_reply_tokens,
+            temperature=temperature,
+            top_p=self.top_p,
+            repair=False,
+        )
+
     def _generate(self, dialogues: Sequence[Dialogue], seeds: Sequence[int]) -> list[Completion]:
         return self.chat.generate(
             [persuader_messages(dialogue) for dialogue in dialogues],

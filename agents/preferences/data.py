@@ -6,18 +6,32 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from persuade_env.dialogue import Dialogue, ScenarioRecord
+from persuade_env.errors import RunError
 from persuade_env.text.normalize import text_lines
 
 
 @dataclass(frozen=True)
 class PreferenceSettings:
-    """How preferences are simulated."""
+    """How preferences are made: from the pool of candidates, or by simulated paths.
 
+    >>> PreferenceSettings().method
+    'best-worst'
+    """
+
+    method: Literal["best-worst", "paths"] = "best-worst"
+    """`best-worst` takes the best against the worst candidate of each context of the pool; `paths`
+    is PersuGPT's procedure, which simulates how dialogues go on. Each has settings of its own."""
+    min_gap: float = 0.4
+    """Of `best-worst`: attitudes closer than this (Likert points) make no pair."""
+    max_length_ratio: float = 1.6
+    """Of `best-worst`: pairs whose longer turn has more than this many times the tokens of the
+    shorter are dropped."""
     n_candidates: int = 4
-    """Candidate turns per context; every two of them are compared. The paper's are 2."""
+    """Of `paths`, as all that follow. Candidate turns per context; every two of them are compared.
+    The paper's are 2."""
     n_paths: int = 1
     """Simulated continuations per candidate, each with its own seed."""
     depth: int = 2
@@ -31,7 +45,7 @@ class PreferenceSettings:
     max_pairs: int = 2
     """Per context, the clearest; they share candidates, so more of them teach little more."""
     keep_malformed: bool = False
-    """Also compare candidates that don't follow the format; for runs of a few steps, whose
+    """Of both: also compare candidates that don't follow the format; for runs of a few steps, whose
     persuader hasn't learned it yet."""
 
 
@@ -130,15 +144,25 @@ class Preference:
     chosen_ids: tuple[int, ...]
     rejected_ids: tuple[int, ...]
     margin: float
+    """Of paths: their score. Of best against worst: Likert points."""
+    scenario_id: str = ""
+    """By which pairs are held out."""
 
 
 def load_preferences(path: Path) -> list[Preference]:
-    """The pairs of a JSON Lines file, as they were stored."""
+    """The pairs of a JSON Lines file, as they were stored.
+
+    Raises:
+        RunError: if a line is something else.
+    """
     pairs = []
-    for line in text_lines(path.read_text(encoding="utf-8")):
-        row = json.loads(line)
-        ids = {key: tuple(row[key]) for key in ("prompt_ids", "chosen_ids", "rejected_ids")}
-        pairs.append(Preference(**{**row, **ids}))
+    try:
+        for line in text_lines(path.read_text(encoding="utf-8")):
+            row = json.loads(line)
+            ids = {key: tuple(row[key]) for key in ("prompt_ids", "chosen_ids", "rejected_ids")}
+            pairs.append(Preference(**{**row, **ids}))
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise RunError(f"{path} is damaged; delete it to have it made anew") from error
     return pairs
 
 

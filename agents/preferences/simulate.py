@@ -194,6 +194,7 @@ def preferences(
                     better.token_ids,
                     worse.token_ids,
                     abs(comparison.score),
+                    context.scenario_id,
                 )
             )
     return pairs
