@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from agents.training.config import DPOSettings as DPOSettings
     from agents.training.config import GRPOSettings as GRPOSettings
     from agents.training.config import PPOSettings as PPOSettings
+    from agents.training.config import RFTSettings as RFTSettings
     from agents.training.config import SFTSettings as SFTSettings
     from agents.training.dpo import train_dpo as train_dpo
     from agents.training.grpo import train_grpo as train_grpo
     from agents.training.ppo import train_ppo as train_ppo
+    from agents.training.rft import train_rft as train_rft
     from agents.training.sft import train_sft as train_sft
     from persuade_env.registry import load_persuader as load_persuader
 
@@ -40,12 +42,14 @@ _MODULES = {
     "Preference": "agents.preferences.data",
     "PreferenceSettings": "agents.preferences.data",
     "PromptedPersuader": "agents.persuaders.prompted",
+    "RFTSettings": "agents.training.config",
     "SFTSettings": "agents.training.config",
     "load_persuader": "persuade_env.registry",
     "simulate": "agents.preferences.simulate",
     "train_dpo": "agents.training.dpo",
     "train_grpo": "agents.training.grpo",
     "train_ppo": "agents.training.ppo",
+    "train_rft": "agents.training.rft",
     "train_sft": "agents.training.sft",
 }
 
@@ -59,12 +63,14 @@ __all__ = [
     "Preference",
     "PreferenceSettings",
     "PromptedPersuader",
+    "RFTSettings",
     "SFTSettings",
     "load_persuader",
     "simulate",
     "train_dpo",
     "train_grpo",
     "train_ppo",
+    "train_rft",
     "train_sft",
 ]
 

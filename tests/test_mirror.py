@@ -50,7 +50,6 @@ ELSEWHERE = {
     "agents/persuaders/prompts.py": "tests/test_leakage.py",
     "agents/persuaders/intent_to_strategy.py": "tests/agents/persuaders/test_loading.py",
     # Parts of a trainer, tested by training with them.
-    "agents/training/dpo.py": "tests/experiments/cli/test_run.py",
     "agents/training/metrics.py": "tests/experiments/cli/test_run.py",
     "agents/training/policy.py": "tests/agents/training/test_ppo.py",
     "agents/training/resume.py": "tests/agents/training/test_ppo.py",

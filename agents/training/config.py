@@ -29,6 +29,26 @@ class SFTSettings:
 
 
 @dataclass(frozen=True)
+class RFTSettings:
+    """Hyperparameters of rejection sampling: fine-tuning on the best of n turns alone.
+
+    >>> RFTSettings().lora.learning_rate
+    0.0003
+    """
+
+    min_lead: float = 0.2
+    """Attitude of a context's best candidate above the mean of its candidates, Likert points, from
+    which it is trained on."""
+    keep_malformed: bool = False
+    """Also train on turns that don't follow the format or were cut; for runs of a few steps, whose
+    persuader hasn't learned it yet."""
+    epochs: int = 1
+    lora: LoraSettings = field(
+        default_factory=lambda: LoraSettings(learning_rate=3e-4, batch_size=4)
+    )
+
+
+@dataclass(frozen=True)
 class DPOSettings:
     """Hyperparameters of direct preference optimization (Rafailov et al., 2023).
 
@@ -38,17 +58,20 @@ class DPOSettings:
 
     beta: float = 0.1
     """Weight of the KL divergence from the reference policy."""
-    learning_rate: float = 5e-4
+    learning_rate: float = 1.5e-4
     rank: int = 16
     """Rank of the LoRA adapter."""
-    batch_size: int = 4
+    batch_size: int = 16
     """Pairs per optimizer step; they go through the model one at a time to spare memory."""
-    epochs: int = 1
+    epochs: int = 2
     max_steps: int = -1
     """Optimizer steps; -1 for `epochs` passes over the pairs."""
     max_tokens: int = 1024
     warmup_share: float = 0.1
-    """Share of the steps in which the learning rate rises from 0."""
+    """Share of the steps in which the learning rate rises; it is above 0 at the first."""
+    held_out_share: float = 0.1
+    """Share of the pairs, by whole scenarios, that are not trained on: how often the policy's
+    preference agrees with theirs is logged."""
     seed: int = 0
 
 

@@ -19,6 +19,8 @@ from persuade_env.llm.loading import load_merged, load_tokenizer
 from persuade_env.llm.precision import training_dtype
 from persuade_env.llm.training.logprobs import read_prompt_once, score_labels_only
 from persuade_env.llm.training.lora import lora_config
+from persuade_env.llm.training.schedule import WarmCosineSchedule
+from persuade_env.seeding import derive_seed, generator
 
 
 def train_dpo(
@@ -42,7 +44,9 @@ def train_dpo(
 
     Returns:
         The training log: one mapping per step with `loss` (ln 2 at the first), `rewards/margins`,
-        `rewards/accuracies` and TRL's other metrics.
+        `rewards/accuracies` and TRL's other metrics; after each epoch also, of pairs that are held
+        out, `held_out/loss`, `held_out/accuracy`, `held_out/margin` and `held_out/kl` (nats per
+        turn, an estimate).
 
     Raises:
         PersuadeError: if there are no pairs.
@@ -52,7 +56,7 @@ def train_dpo(
     from transformers import PrinterCallback
     from trl import DPOConfig, DPOTrainer
 
-    class SampledTokensTrainer(DPOTrainer):
+    class SampledTokensTrainer(WarmCosineSchedule, DPOTrainer):
         """A `DPOTrainer` whose data set holds token ids and is not rendered and tokenized again."""
 
         def _prepare_dataset(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
@@ -65,9 +69,10 @@ def train_dpo(
         )
     checkpoint = read_checkpoint(sft_folder, "persuader")
     sft_adapters = adapter_paths(sft_folder, checkpoint)
+    trained, held_out = hold_out(pairs, settings.held_out_share, settings.seed)
     steps = settings.max_steps
     if steps < 0:
-        steps = settings.epochs * math.ceil(len(pairs) / settings.batch_size)
+        steps = settings.epochs * math.ceil(len(trained) / settings.batch_size)
     adapter = folder / f"adapter-{len(sft_adapters)}"
     trainer = SampledTokensTrainer(
         model=load_merged(checkpoint.base, sft_adapters, dtype=training_dtype()),
@@ -77,10 +82,12 @@ def train_dpo(
             beta=settings.beta,
             max_steps=steps,
             per_device_train_batch_size=1,
+            per_device_eval_batch_size=1,
+            eval_strategy="steps" if held_out else "no",
+            eval_steps=max(1, steps // max(1, settings.epochs)),
             gradient_accumulation_steps=settings.batch_size,
             learning_rate=settings.learning_rate,
             warmup_steps=max(1, round(settings.warmup_share * steps)),
-            lr_scheduler_type="cosine",
             max_length=settings.max_tokens,
             gradient_checkpointing=False,
             use_cpu=not torch.cuda.is_available(),
@@ -93,16 +100,8 @@ def train_dpo(
             seed=settings.seed,
             data_seed=settings.seed,
         ),
-        train_dataset=Dataset.from_list(
-            [
-                {
-                    "prompt_ids": list(pair.prompt_ids),
-                    "chosen_ids": list(pair.chosen_ids),
-                    "rejected_ids": list(pair.rejected_ids),
-                }
-                for pair in pairs
-            ]
-        ),
+        train_dataset=Dataset.from_list(_rows(trained)),
+        eval_dataset=Dataset.from_list(_rows(held_out)) if held_out else None,
         processing_class=load_tokenizer(checkpoint.base),
         peft_config=lora_config(settings.rank),
         callbacks=list(callbacks),
@@ -114,4 +113,58 @@ def train_dpo(
     trainer.train()
     cast(Any, trainer.model).save_pretrained(adapter)
     save_checkpoint(folder, "persuader", [*sft_adapters, adapter], base=checkpoint.base)
-    return [entry for entry in trainer.state.log_history if "loss" in entry]
+    return _with_held_out(trainer.state.log_history, settings.beta)
+
+
+def hold_out(
+    pairs: Sequence[Preference], share: float, seed: int
+) -> tuple[list[Preference], list[Preference]]:
+    """Pairs to train on, and about `share` of them from other scenarios to test on.
+
+    Scenarios are drawn whole, since contexts of one scenario resemble each other. With a single
+    scenario, or a share of 0, nothing is held out.
+    """
+    names = sorted({pair.scenario_id for pair in pairs})
+    order = generator(derive_seed(seed, "held-out pairs")).permutation(len(names))
+    chosen: set[str] = set()
+    count = 0
+    for name in (names[index] for index in order[: len(names) - 1]):
+        if count >= round(share * len(pairs)):
+            break
+        chosen.add(name)
+        count += sum(pair.scenario_id == name for pair in pairs)
+    trained = [pair for pair in pairs if pair.scenario_id not in chosen]
+    return trained, [pair for pair in pairs if pair.scenario_id in chosen]
+
+
+def _rows(pairs: Sequence[Preference]) -> list[dict[str, list[int]]]:
+    return [
+        {
+            "prompt_ids": list(pair.prompt_ids),
+            "chosen_ids": list(pair.chosen_ids),
+            "rejected_ids": list(pair.rejected_ids),
+        }
+        for pair in pairs
+    ]
+
+
+def _with_held_out(history: Sequence[dict[str, float]], beta: float) -> list[dict[str, float]]:
+    """The steps of a trainer's log, with what was found on held-out pairs after some of them.
+
+    The held-out turns were sampled from the reference, so the mean of log reference - log policy
+    over them estimates the divergence KL(reference || policy) of a turn. Best and worst turns are
+    no random sample, but taken together their selection cancels to first order.
+    """
+    log: list[dict[str, float]] = []
+    for entry in history:
+        if "loss" in entry:
+            log.append(dict(entry))
+        elif "eval_loss" in entry and log:
+            rewards = entry["eval_rewards/chosen"] + entry["eval_rewards/rejected"]
+            log[-1] |= {
+                "held_out/loss": entry["eval_loss"],
+                "held_out/accuracy": entry["eval_rewards/accuracies"],
+                "held_out/margin": entry["eval_rewards/margins"],
+                "held_out/kl": -rewards / (2 * beta),
+            }
+    return log

@@ -5,6 +5,10 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from persuade_env.dialogue import PersuadeeTurn
+from persuade_env.llm.backends.transformers import TransformersChat
+from persuade_env.llm.checkpoint import adapter_paths, read_checkpoint, save_checkpoint
+from persuade_env.llm.loading import load_merged
+from persuade_env.llm.training.lora import lora_config
 from persuade_env.protocols import UserReply
 from tests.helpers import scenario
 
@@ -56,3 +60,24 @@ def tiny_model(seed=0):
         eos_token_id=2,
     )
     return LlamaForCausalLM(config)
+
+
+def tiny_checkpoint(folder, seed=0):
+    """The folder of a persuader's checkpoint: a tiny base model with a fresh adapter."""
+    from peft import get_peft_model
+
+    base, adapter = folder / "base", folder / "adapter"
+    tiny_model(seed).save_pretrained(base)
+    make_tokenizer().save_pretrained(base)
+    get_peft_model(tiny_model(seed), lora_config(4)).save_pretrained(adapter)
+    save_checkpoint(folder / "sft", "persuader", [adapter], base=str(base))
+    return folder / "sft"
+
+
+def logprob(folder, prompt_ids, token_ids):
+    """The log-probability of a turn under the model of a checkpoint."""
+    checkpoint = read_checkpoint(folder, "persuader")
+    model = load_merged(checkpoint.base, adapter_paths(folder, checkpoint), dtype=torch.float32)
+    chat = TransformersChat(model, make_tokenizer())
+    (values,) = chat.token_logprobs([[*prompt_ids, *token_ids]])
+    return sum(values[-len(token_ids) :])

@@ -16,10 +16,11 @@ from persuade_env.errors import PersuadeError
 from persuade_env.llm.builtin_model import EMBEDDED
 from persuade_env.llm.chat_template import encode_chat
 from persuade_env.llm.checkpoint import ADAPTER_WEIGHTS
-from persuade_env.llm.loading import load_model
+from persuade_env.llm.loading import load_merged
 from persuade_env.llm.precision import training_dtype
 from persuade_env.llm.training.config import LoraSettings
 from persuade_env.llm.training.logprobs import IGNORED, score_labels_only
+from persuade_env.llm.training.schedule import WarmCosineSchedule
 from persuade_env.protocols import Message
 
 TARGET_MODULES = ("q_proj", "v_proj", "down_proj")
@@ -88,6 +89,7 @@ def train_lora(
     tokenizer: Any,
     *,
     base: str = EMBEDDED,
+    adapters: Sequence[Path] = (),
     settings: LoraSettings | None = None,
     callbacks: Sequence[Any] = (),
 ) -> list[dict[str, float]]:
@@ -98,6 +100,7 @@ def train_lora(
         output: folder of the adapter.
         tokenizer: of the base model.
         base: name or path of the base model.
+        adapters: folders of earlier adapters, merged into the base before.
         settings: hyperparameters.
         callbacks: `transformers.TrainerCallback` objects.
 
@@ -130,7 +133,6 @@ def train_lora(
         gradient_accumulation_steps=max(1, settings.batch_size // settings.micro_batch_size),
         learning_rate=settings.learning_rate,
         warmup_steps=max(1, round(settings.warmup_share * steps)),
-        lr_scheduler_type="cosine",
         max_length=settings.max_tokens,
         train_sampling_strategy="group_by_length",  # less padding
         gradient_checkpointing=False,
@@ -143,8 +145,12 @@ def train_lora(
         seed=settings.seed,
         data_seed=settings.seed,
     )
-    trainer = SFTTrainer(
-        model=load_model(base, dtype=training_dtype()),
+
+    class LoraTrainer(WarmCosineSchedule, SFTTrainer):
+        """An `SFTTrainer` without a first step at learning rate 0."""
+
+    trainer = LoraTrainer(
+        model=load_merged(base, adapters, dtype=training_dtype()),
         args=config,
         train_dataset=dataset,
         processing_class=tokenizer,
