@@ -79,15 +79,16 @@ def test_a_card_is_made_in_two_parts(tmp_path, persuade):
     def files():
         return {path.name for path in (tmp_path / "concerns").iterdir()}
 
-    done = persuade(*options, "--without-mind")
+    done = persuade(*options, "--without-mind", "--persuader", "naive")
     assert done.returncode == 0, done.stderr
-    assert {one.test for one in read_measures(tmp_path / "concerns")} == {"turns"}
+    of_words = {"turns", "sense, user", "sense, persuader"}
+    assert {one.test for one in read_measures(tmp_path / "concerns")} == of_words
     assert files() == {"card.json", "card.md", "realism.png"}
     assert persuade(*options, "--without-words").returncode == 0
     assert files() == {"card.json", "card.md", "card.png"}
     tests = {one.test for one in read_measures(tmp_path / "concerns")}
     assert tests >= {"recorded", "controls", "attacks"}
-    assert "turns" not in tests
+    assert not tests & of_words
 
 
 class Down:
