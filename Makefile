@@ -8,7 +8,7 @@ TORCH ?= torch==2.13.0
 READY := $(VENV)/.ready
 DOCS_READY := $(VENV)/.docs-ready
 
-.PHONY: run smoke test lint fast-test docs docs-pages clean
+.PHONY: run smoke test lint fast-test torture torture-sample docs docs-pages clean
 
 run: $(READY)
 	$(BIN)/persuade run --preset $(PRESET)
@@ -21,6 +21,15 @@ test: lint
 
 fast-test: lint
 	$(BIN)/python -m pytest -q -m "not slow"
+
+# Faults by seed and 10,000 inputs for each format and parser; prints what was tried and what came of
+# it. The sample takes a minute or two.
+torture: $(READY)
+	HYPOTHESIS_PROFILE=torture $(BIN)/python -m pytest -q -m "torture or fuzz" --timeout 3600
+
+torture-sample: $(READY)
+	HYPOTHESIS_PROFILE=torture-sample $(BIN)/python -m pytest -q -m "fuzz" tests/test_fuzzing.py
+	$(BIN)/python -m pytest -q tests/test_faulty_server.py
 
 # The site in site/, strictly: a broken link or a missing page fails.
 docs: $(DOCS_READY) docs-pages

@@ -48,6 +48,7 @@ def parse_turn(text: str) -> PersuaderTurn:
         MalformedTurnError: unless each of the three fields occurs exactly once, in
             order, none of them empty, with nothing before the first.
     """
+    text = replace_surrogates(text)
     markers = list(_MARKER.finditer(text))
     names = tuple(marker.group(1) for marker in markers)
     if names != _FIELDS or text[: markers[0].start()].strip():

@@ -38,7 +38,7 @@ _PATH = frozenset({"learned", "checkpoint"})
 """Types whose argument is a folder."""
 _MODEL = frozenset({"prompted", "intent-to-strategy"})
 """Types whose argument names a chat model."""
-_BEST_OF = re.compile(r"best-of-(\d+)")
+_BEST_OF = re.compile(r"best-of-([0-9]{1,9})")
 _PASSWORD = re.compile(r"(?i)(https?://)[^\s#\"']*@")
 
 

@@ -30,7 +30,7 @@ os.environ.setdefault("WANDB_MODE", "offline")
 _FIGURES: list[str] = []
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def figure():
     """Takes sentences with what a test measured, to print below the results."""
     return _FIGURES.append

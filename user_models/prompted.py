@@ -18,7 +18,12 @@ from persuade_env.protocols import ChatModel, Completion, Message, StopReason, U
 from persuade_env.registry import load_chat_model
 from persuade_env.seeding import derive_seed
 from persuade_env.spec import SpecLike
-from persuade_env.text.normalize import one_line, whole_sentences, without_speaker
+from persuade_env.text.normalize import (
+    one_line,
+    replace_surrogates,
+    whole_sentences,
+    without_speaker,
+)
 from user_models.reply_format import (
     EMPTY_RESPONSE,
     StateConstraint,
@@ -97,7 +102,7 @@ class PromptedUser:
         usage = usage + earlier if earlier else usage
         if completion.error is not None:
             return UserReply(error=completion.error, usage=usage)
-        text = _MARKUP.sub("", completion.text).strip() + "\n"
+        text = _MARKUP.sub("", replace_surrogates(completion.text)).strip() + "\n"
         state = _STATE.match(text)
         words = without_speaker(text[state.end() :], dialogue.scenario.persuadee) if state else ""
         words = one_line(re.sub(r"^\s*(?:response|reply)\s*:", "", words, flags=re.IGNORECASE))

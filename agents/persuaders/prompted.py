@@ -11,7 +11,12 @@ from persuade_env.protocols import ChatModel, Completion, PersuaderReply, StopRe
 from persuade_env.registry import load_chat_model
 from persuade_env.seeding import derive_seed
 from persuade_env.spec import SpecLike
-from persuade_env.text.normalize import one_line, whole_sentences, without_speaker
+from persuade_env.text.normalize import (
+    one_line,
+    replace_surrogates,
+    whole_sentences,
+    without_speaker,
+)
 
 
 class PromptedPersuader:
@@ -81,7 +86,7 @@ def _read(dialogue: Dialogue, completion: Completion) -> PersuaderReply:
     if completion.error is not None:
         return PersuaderReply(error=completion.error, usage=usage)
     # Chat models like to write the speaker's name first, and quotation marks.
-    words = without_speaker(completion.text, dialogue.scenario.persuader)
+    words = without_speaker(replace_surrogates(completion.text), dialogue.scenario.persuader)
     words = one_line(words).strip('"“” ')
     if completion.stop_reason is StopReason.LENGTH:
         words = whole_sentences(words)

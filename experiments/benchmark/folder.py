@@ -18,7 +18,7 @@ from experiments.benchmark.dialogues import load_episodes, play_pairs
 from experiments.benchmark.summary import Row, write_rows
 from experiments.common.resolve import agent_loader, checkpoint_digests, user_model_loader
 from experiments.common.stage import StageMismatchError, differences, digest_of, move_aside
-from experiments.common.storage import read_json, write_json
+from experiments.common.storage import damage_named, read_json, write_json
 from persuade_env.dialogue import Scenario
 from persuade_env.llm.pool import ModelPool
 from persuade_env.metrics import MetricsLogger
@@ -67,7 +67,7 @@ class BenchmarkFolder:
                 conditions, or with another model of the same name; it names the differences.
         """
         manifest = self._manifest(agents, user_models)
-        stored = read_json(self.folder / MANIFEST)
+        stored = self._stored()
         if problem := self._problem(stored, manifest):
             if not fresh:
                 raise StageMismatchError(
@@ -122,6 +122,23 @@ class BenchmarkFolder:
             "agents": {name: _described(spec) for name, spec in agents.items()},
             "user_models": {name: _described(spec) for name, spec in user_models.items()},
         }
+
+    def _stored(self) -> dict[str, Any] | None:
+        """The manifest in the folder; None where there is none.
+
+        Raises:
+            RunError: if it is something else.
+        """
+        path = self.folder / MANIFEST
+        stored = read_json(path)
+        if stored is None:
+            return None
+        with damage_named(path):
+            pairs = [[agent, user] for agent, user in stored.get("pairs", [])]
+            if not all(isinstance(name, str) for pair in pairs for name in pair):
+                raise TypeError("a name is a text")
+            tables = {key: dict(stored[key]) for key in ("conditions", "agents", "user_models")}
+        return {**tables, "pairs": pairs}
 
     def _problem(self, stored: Any, manifest: Mapping[str, Any]) -> str:
         """What stands against adding to the folder; empty if nothing does."""

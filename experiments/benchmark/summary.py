@@ -9,6 +9,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter
+
 from experiments.benchmark.config import BenchmarkSettings
 from experiments.common.bootstrap import Estimate, clustered_mean, clustered_ratio
 from experiments.common.storage import damage_named, read_json, write_json
@@ -90,12 +92,16 @@ class Row:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Row:
-        """The row that `to_json` made this of."""
+        """The row that `to_json` made this of.
+
+        Raises:
+            ValueError: if a value is missing or of another type.
+        """
         metrics = {
-            name: Estimate(**{k: math.nan if v is None else v for k, v in one.items()})
+            name: {k: math.nan if v is None else v for k, v in one.items()}
             for name, one in data["metrics"].items()
         }
-        return cls(**{**data, "metrics": metrics})
+        return TypeAdapter(cls).validate_python({**data, "metrics": metrics})
 
 
 def summarize(

@@ -28,7 +28,7 @@ def file_stem(name: str) -> str:
     safe = re.sub(r"[^\w.+@=:-]+", "_", name)[:120]
     if safe == name and not name.startswith("."):
         return name
-    digest = hashlib.blake2b(name.encode(), digest_size=5).hexdigest()
+    digest = hashlib.blake2b(name.encode(errors="surrogatepass"), digest_size=5).hexdigest()
     return f"{safe.lstrip('.')}-{digest}"
 
 
@@ -37,7 +37,8 @@ def write_atomically(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with scratch.open("w", encoding="utf-8") as file:
+        # What UTF-8 can't write is half a surrogate pair, whose escape is the same in JSON.
+        with scratch.open("w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -97,7 +98,7 @@ def damage_named(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise damaged(path) from error
 
 
@@ -137,7 +138,7 @@ class BatchLog:
     def append(self, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Adds a finished batch."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
+        with self.path.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(json.dumps({"batch": key, "rows": list(rows)}, ensure_ascii=False) + "\n")
             file.flush()
             os.fsync(file.fileno())

@@ -112,14 +112,16 @@ def live_metrics(
 
 
 def read_metrics(root: Path) -> list[dict[str, Any]]:
-    """The entries of a run's `metrics.jsonl`; a torn last line is left out."""
+    """The entries of a run's `metrics.jsonl`, without what is none, such as a torn line."""
     path = root / FILE
     if not path.exists():
         return []
     entries = []
-    for line in path.read_text(encoding="utf-8").split("\n"):
+    for line in path.read_bytes().split(b"\n"):
         try:
-            entries.append(json.loads(line))
-        except json.JSONDecodeError:
+            entry = json.loads(line)
+        except (ValueError, RecursionError):
             continue
+        if isinstance(entry, dict):
+            entries.append(entry)
     return entries

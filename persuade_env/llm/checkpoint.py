@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from persuade_env.errors import ChatError
 from persuade_env.llm.builtin_model import EMBEDDED
@@ -78,7 +78,7 @@ def read_checkpoint(folder: Path, role: Role) -> Checkpoint:
         checkpoint = Checkpoint.model_validate_json((folder / FILE).read_text())
     except FileNotFoundError as error:
         raise ChatError(f"no checkpoint in {folder}: it has no {FILE}") from error
-    except (OSError, ValidationError) as error:
+    except (OSError, ValueError) as error:  # not UTF-8, or not what is expected
         raise ChatError(f"cannot read {folder / FILE}: {error}") from error
     if checkpoint.role != role:
         raise ChatError(f"{folder} holds a {checkpoint.role}, not a {role}")

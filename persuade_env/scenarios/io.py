@@ -106,7 +106,8 @@ def check(path: str | Path, format: str = "persuade_env") -> tuple[list[Scenario
     errors: list[str] = []
     locations: dict[str, str] = {}
     try:
-        for location, make in FORMATS[format](path):
+        for found, make in FORMATS[format](path):
+            location = _short(found)
             try:
                 record = make()
             except ValidationError as error:
@@ -115,7 +116,12 @@ def check(path: str | Path, format: str = "persuade_env") -> tuple[list[Scenario
             except json.JSONDecodeError as error:
                 errors.append(f"{path}: {location}: not JSON: {error}")
                 continue
-            except (ScenarioError, KeyError, TypeError, ValueError) as error:
+            except (TypeError, AttributeError, IndexError) as error:
+                errors.append(
+                    f"{path}: {location}: {_short(f'a field is of another type: {error}')}"
+                )
+                continue
+            except (ScenarioError, KeyError, ValueError) as error:
                 message = f"missing field {error}" if isinstance(error, KeyError) else str(error)
                 errors.append(f"{path}: {location}: {_short(message)}")
                 continue
@@ -144,7 +150,7 @@ def check(path: str | Path, format: str = "persuade_env") -> tuple[list[Scenario
     except json.JSONDecodeError as error:
         return [], [f"{path}: line {error.lineno}: not JSON: {error.msg}"]
     except (OSError, ScenarioError) as error:
-        return [], [f"{path}: {error}"]
+        return [], [f"{path}: {_short(str(error))}"]
     if not records and not errors:
         errors.append(f"{path}: holds no scenario")
     return records, errors

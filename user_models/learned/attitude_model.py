@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from persuade_env.dialogue import MAX_ATTITUDE, MIN_ATTITUDE, Decision, Dialogue
 from persuade_env.errors import UserModelError
@@ -294,7 +294,7 @@ def read_attitude_model(folder: Path) -> AttitudeModel | None:
         attitude_model = AttitudeModel.model_validate_json(path.read_text())
     except FileNotFoundError:
         return None
-    except (OSError, ValidationError) as error:
+    except (OSError, ValueError) as error:  # not UTF-8, or not what is expected
         raise UserModelError(
             f"cannot read {path}; if an earlier version made it, train it again: {error}"
         ) from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -40,9 +40,12 @@ class _Choice(BaseModel):
     finish_reason: str | None = None
 
 
+_TokenCount = Annotated[int, Field(ge=0, le=2**53)]  # as large as JSON's numbers are exact
+
+
 class _Usage(BaseModel):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+    prompt_tokens: _TokenCount | None = None
+    completion_tokens: _TokenCount | None = None
 
 
 class _Answer(BaseModel):
@@ -130,7 +133,9 @@ def _parse(server: str, body: bytes) -> Any:
 
 def _status(error: Any) -> int:
     code = error.get("code", error.get("status")) if isinstance(error, dict) else None
-    return int(code) if isinstance(code, int | str) and str(code).isdecimal() else 0
+    if isinstance(code, str) and re.fullmatch(r"[0-9]{3}", code):
+        return int(code)
+    return code if isinstance(code, int) else 0
 
 
 def _words(server: str, choice: _Choice) -> str:

@@ -71,6 +71,8 @@ def _labelled(texts: list[str]) -> list[str]:
     """The strings, where a label that stands alone is joined with the string after it."""
     labelled: list[str] = []
     for text in texts:
+        if not isinstance(text, str):
+            raise ScenarioError(f"field dialog: expected texts, found {text!r:.60}")
         if labelled and labelled[-1].rstrip().endswith(":") and not _TURN.match(text):
             labelled[-1] = f"{labelled[-1]} {text}"
         else:

@@ -92,7 +92,15 @@ def test_a_record_is_an_object_or_an_error_that_names_its_file(tmp_path, text):
 
 
 @pytest.mark.parametrize(
-    "error", [KeyError("x"), TypeError("x"), ValueError("x"), AttributeError("x"), IndexError("x")]
+    "error",
+    [
+        KeyError("x"),
+        TypeError("x"),
+        ValueError("x"),
+        AttributeError("x"),
+        IndexError("x"),
+        OverflowError("x"),
+    ],
 )
 def test_what_wrong_content_leads_to_names_the_file(tmp_path, error):
     with (
