@@ -47,11 +47,21 @@ from persuade_env.llm.backends.openai_reply import read_answer, reason
 from persuade_env.llm.checkpoint import read_checkpoint
 from persuade_env.llm.pool import ModelPool
 from persuade_env.protocols import Completion, StopReason
-from persuade_env.scenarios import load_corpus
 from persuade_env.scenarios.io import MAX_ERROR_CHARACTERS, check, load
 from persuade_env.spec import Spec, parse, parse_chat_model
 from tests.helpers import ScriptedPersuader, ScriptedUser, felt, scenario
 from tests.mutations import ODD_VALUES, as_bytes, files, mutated_bytes, mutated_json, texts
+from tests.valid_inputs import (
+    ANSWER,
+    CHECKPOINT,
+    MEASURES,
+    PEOPLE,
+    PREFERENCE,
+    SOURCES,
+    TABLE,
+    TEXT_SPECS,
+    UNITS,
+)
 from user_models.learned.attitude_model import read_attitude_model
 from user_models.prompted import PromptedUser
 
@@ -105,58 +115,6 @@ def attempt(name: str, call: Callable[[], Any], *errors: type[Exception]) -> Any
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("fuzzed")
-
-
-def _record() -> Any:
-    record = next(record for record in load_corpus() if record.dialogues)
-    return record.model_copy(update={"dialogues": record.dialogues[:1]}).model_dump(mode="json")
-
-
-RECORD = _record()
-DAILY = [
-    {
-        "id": "d-1",
-        "scenario": {
-            "background": "A garden.",
-            "persuader": "Ana",
-            "persuadee": "Bo",
-            "goal": "persuade Bo to come",
-            "tag": ["x"],
-            "domain": [{"tag": "x", "domain": ["Leisure"]}],
-        },
-        "strategy": ["lend a tent"],
-        "dialog": {
-            "session_1": [
-                {
-                    "role": "persuader",
-                    "analysis": "a",
-                    "strategy": "s",
-                    "tone": "t",
-                    "response": "r",
-                },
-                {"role": "persuadee", "tone": "wary", "response": "No."},
-            ]
-        },
-    }
-]
-BELIEF = {"belief": "It rains.", "desire": "a tent", "content": "camping"}
-CTOMPERSU = [
-    {
-        "scenario": {
-            "background": "A garden.",
-            "persuader": "Ana",
-            "persuadee": "Bo",
-            "goal": "persuade Bo to come",
-            "domain": ["Leisure"],
-            "preventive": BELIEF,
-            "generative": BELIEF,
-        },
-        "dialog": ["persuader: Come along.", "persuadee: No."],
-    }
-]
-SOURCES = {"persuade_env": RECORD, "daily_persuasion": DAILY, "ctompersu": CTOMPERSU}
-PEOPLE = b"B2,B4,B6,extrovert.x,age.x\nd1,0,0.0,3.0,30\nd1,1,0.5,4.2,50\n"
-UNITS = b'Unit,B2,B4\nhello,d1,0\n"no, thanks",d1,1\n'
 
 
 def read_scenarios(name: str, path: Any, format: str) -> None:
@@ -222,18 +180,6 @@ def test_verdicts(text):
     attempt("verdicts", lambda: read_verdict(text))
 
 
-ANSWER = {
-    "choices": [
-        {
-            "message": {"content": [{"type": "text", "text": "<think>hm</think>Hi."}]},
-            "finish_reason": "stop",
-        }
-    ],
-    "usage": {"prompt_tokens": 3, "completion_tokens": 2},
-    "error": None,
-}
-
-
 @given(files(ANSWER) | files({"error": {"code": 429, "message": "slow"}}))
 @example(
     b'{"choices": [{"message": {"content": "x"}}], "usage": {"prompt_tokens": 1%s}}' % (b"0" * 400)
@@ -275,20 +221,6 @@ def test_stored_settings(table):
 def test_settings_of_a_command_line(text):
     attempt("settings, name=value", lambda: parse_override(text), ConfigError)
     attempt("settings, --set", lambda: load_settings(overrides=[text]), ConfigError)
-
-
-TEXT_SPECS = (
-    "learned=FOLDER@deterministic",
-    "population=concerns+learned=F@deterministic@0.25",
-    "best-of-4=checkpoint=F@learned=G",
-    "http://ann:s3cret@host:8000/v1#model",
-)
-TABLE = {
-    "type": "best-of-n",
-    "n": 4,
-    "agent": {"type": "checkpoint", "path": "F"},
-    "user_model": {"type": "population", "members": ["concerns", "learned=F"], "quantile": 0.25},
-}
 
 
 @given(
@@ -386,29 +318,6 @@ def test_stages(folder, data, name):
     damage(data, folder / "s" / name)
     attempt("records of stages", lambda: stage.run(folder), RunError)
     attempt("records of stages, shown", lambda: stage.is_made(folder), RunError)
-
-
-MEASURES = {
-    "user_model": "u",
-    "measures": [
-        {
-            "test": "t",
-            "measure": "m",
-            "estimate": {"value": 1.0, "low": None, "high": 2.0},
-            "n": 3,
-            "bar": None,
-            "passed": None,
-        }
-    ],
-}
-PREFERENCE = {
-    "context_id": "a/opening",
-    "prompt_ids": [1, 2],
-    "chosen_ids": [3],
-    "rejected_ids": [4],
-    "margin": 0.5,
-}
-CHECKPOINT = {"role": "user_model", "base": "embedded", "adapters": ["adapter"]}
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from experiments.common.console import err, out
 from experiments.common.memory import keep_few_kernels, keep_freed_memory
 from persuade_env.errors import PersuadeError
 from persuade_env.registry import extra_of
+from persuade_env.text.normalize import printable
 
 app = typer.Typer(
     help="Trains and benchmarks persuaders against a learned user.",
@@ -103,5 +104,5 @@ def missing_package(error: ModuleNotFoundError) -> str:
 
 
 def _fail(message: str, code: int) -> None:
-    err.print(f"[red]error:[/red] {escape(message)}", soft_wrap=True)
+    err.print(f"[red]error:[/red] {escape(printable(message))}", soft_wrap=True)
     sys.exit(code)

@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from persuade_env.errors import UnknownNameError
+from persuade_env.text.normalize import printable
 
 _VERY_WIDE = 10_000
 
@@ -83,7 +84,7 @@ class DataTable:
         """For a terminal of a width: the columns that fit, or with `wide` all."""
         kept = list(range(len(self.columns))) if wide else self.fitting(width)
         table = Table(
-            title=escape(self.title) or None,
+            title=escape(printable(self.title)) or None,
             title_justify="left",
             box=SIMPLE_HEAD,
             padding=(0, 1, 0, 0),
@@ -96,7 +97,7 @@ class DataTable:
         for number, row in enumerate(self.rows):
             if number and self.groups and self.groups[number] != self.groups[number - 1]:
                 table.add_section()
-            table.add_row(*(escape(row[index]) for index in kept))
+            table.add_row(*(escape(printable(row[index])) for index in kept))
         return table
 
     def _left_out(self, width: int) -> list[str]:
@@ -112,11 +113,14 @@ class DataTable:
             [column.heading for column in self.columns],
             *self.rows,
         ]
-        lines = [[" ".join(cell.replace("|", "\\|").split()) for cell in line] for line in lines]
+        lines = [
+            [" ".join(printable(cell).replace("|", "\\|").split()) for cell in line]
+            for line in lines
+        ]
         rule = "".join("|---" if column.left else "|---:" for column in self.columns) + "|"
         rows = [f"| {' | '.join(line)} |" for line in lines]
         text = "\n".join([rows[0], rule, *rows[1:]]) + "\n"
-        return text + ("\n" + "\n".join(self.notes) + "\n" if self.notes else "")
+        return text + ("\n" + printable("\n".join(self.notes)) + "\n" if self.notes else "")
 
     def csv(self) -> str:
         """For a spreadsheet."""
@@ -145,7 +149,7 @@ class DataTable:
                 console = Console(file=console.file, width=_VERY_WIDE)
             console.print(self.terminal(console.width, wide=wide))
             for note in (*self.notes, *([] if wide else self._left_out(console.width))):
-                console.print(note, markup=False, highlight=False)
+                console.print(printable(note), markup=False, highlight=False)
             return
         text = {"markdown": self.markdown, "csv": self.csv, "json": self.json}[format]()
         console.file.write(text.rstrip("\n") + "\n")  # as it is: a console would style it

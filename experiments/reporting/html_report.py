@@ -24,6 +24,7 @@ from persuade_env.dialogue import PersuadeeTurn
 from persuade_env.episode import Episode
 from persuade_env.errors import RunError
 from persuade_env.safety.misconduct import DESCRIPTIONS
+from persuade_env.text.normalize import printable
 
 matplotlib.use("Agg")
 
@@ -71,6 +72,7 @@ def write_html_report(root: Path, path: Path) -> None:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("experiments.reporting", "."),
         autoescape=True,
+        finalize=_shown,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -97,6 +99,11 @@ def write_html_report(root: Path, path: Path) -> None:
         kind_descriptions=DESCRIPTIONS,
     )
     write_atomically(path, html)
+
+
+def _shown(value: Any) -> Any:
+    """A value as the page has it: a model's words can't turn or hide those around them."""
+    return printable(value) if type(value) is str else value
 
 
 def _plots(root: Path, rows: Sequence[Row]) -> list[dict[str, str]]:

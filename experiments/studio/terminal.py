@@ -19,7 +19,7 @@ from persuade_env.rollout import rollout
 from persuade_env.scenarios import load_corpus
 from persuade_env.seeding import generator
 from persuade_env.spec import SpecLike
-from persuade_env.text.normalize import one_line
+from persuade_env.text.normalize import one_line, printable
 
 _DECISIONS = {"c": Decision.CONTINUE, "a": Decision.ACCEPT, "r": Decision.REFUSE}
 
@@ -38,11 +38,11 @@ def play_persuader(
     """
     core = EnvCore.make(user_model, load_corpus(), None, max_turns)
     episode = _draw(core, scenario, seed)
-    console.print(escape(describe_scenario(episode.scenario)), highlight=False)
+    console.print(_shown(describe_scenario(episode.scenario)), highlight=False)
     name = episode.scenario.persuader
     while not episode.done:
         try:
-            text = console.input(f"\n[bold]{escape(name)}[/bold] (you): ")
+            text = console.input(f"\n[bold]{_shown(name)}[/bold] (you): ")
         except EOFError:
             break
         (episode,) = step(
@@ -51,9 +51,9 @@ def play_persuader(
         if episode.valid:
             answer = episode.dialogue.persuadee_turns[-1]
             console.print(
-                f"[bold]{escape(episode.scenario.persuadee)}[/bold] "
-                f"[dim]({episode.dialogue.attitude:.1f}, {escape(answer.tone)})[/dim]: "
-                f"{escape(one_line(answer.response))}",
+                f"[bold]{_shown(episode.scenario.persuadee)}[/bold] "
+                f"[dim]({episode.dialogue.attitude:.1f}, {_shown(answer.tone)})[/dim]: "
+                f"{_shown(one_line(answer.response))}",
                 highlight=False,
             )
     _finish(console, episode)
@@ -69,9 +69,9 @@ class _Person:
         return [UserReply(turn=self._ask(dialogue)) for dialogue in dialogues]
 
     def _ask(self, dialogue: Dialogue) -> PersuadeeTurn:
-        heading = f"[bold]{escape(dialogue.scenario.persuader)}[/bold]"
+        heading = f"[bold]{_shown(dialogue.scenario.persuader)}[/bold]"
         response = dialogue.persuader_turns[-1].response
-        self.console.print(f"\n{heading}: {escape(response)}", highlight=False)
+        self.console.print(f"\n{heading}: {_shown(response)}", highlight=False)
         reply = ""
         while not reply:
             reply = one_line(Prompt.ask("You", console=self.console))
@@ -103,11 +103,11 @@ def play_persuadee(
     core = EnvCore.make(_Person(console), load_corpus(), None, max_turns)
     episode = _draw(core, scenario, seed)
     drawn = episode.scenario
-    console.print(f"You are {escape(drawn.persuadee)}. {escape(drawn.background)}")
+    console.print(f"You are {_shown(drawn.persuadee)}. {_shown(drawn.background)}")
     if drawn.persona:
-        console.print(f"You are {escape(', '.join(drawn.persona.traits))}. What worries you:")
+        console.print(f"You are {_shown(', '.join(drawn.persona.traits))}. What worries you:")
         for concern in drawn.persona.concerns:
-            console.print(f"- {escape(concern.text)}", highlight=False)
+            console.print(f"- {_shown(concern.text)}", highlight=False)
     try:
         (episode,) = rollout(
             persuader, core.user_model, [drawn], [episode.seed], max_turns=max_turns
@@ -124,5 +124,10 @@ def _draw(core: EnvCore, scenario: str | None, seed: int | None) -> Episode:
 
 def _finish(console: Console, episode: Episode) -> None:
     console.print()
-    console.print(escape(render_ansi(episode)), highlight=False)
+    console.print(_shown(render_ansi(episode)), highlight=False)
     console.print(f"return {episode.episode_return:+.2f}", highlight=False)
+
+
+def _shown(text: str) -> str:
+    """The text without markup, and without what could drive the terminal."""
+    return escape(printable(text))

@@ -7,7 +7,7 @@ import textwrap
 from persuade_env.dialogue import PersuadeeTurn
 from persuade_env.envs.core import speakers
 from persuade_env.episode import Episode
-from persuade_env.text.normalize import one_line
+from persuade_env.text.normalize import one_line, printable
 
 _WIDTH = 88
 
@@ -32,8 +32,4 @@ def render_ansi(episode: Episode) -> str:
         lines.append(textwrap.fill(f"{name}: {text}", _WIDTH, subsequent_indent="    "))
     if episode.done:
         lines.append(f"-- {episode.stop.value}" + (f": {episode.error_kind}" * (not episode.valid)))
-    return "\n".join(_printable(line) for line in lines)
-
-
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() or char == "\n" else "?" for char in text)
+    return printable("\n".join(lines))

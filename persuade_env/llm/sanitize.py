@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# ChatML `<|im_end|>`, Llama 3 `<|eot_id|>`, Gemma `<end_of_turn>`, Mistral and Llama 2
-# `[INST]`, `<<SYS>>`, sentencepiece `</s>`; broken by a space after the first character.
+# Whatever looks like one is broken by a space after its first character, since each family has its
+# own: ChatML `<|im_end|>`, Llama 3 `<|eot_id|>`, DeepSeek `<｜User｜>`, Gemma `<end_of_turn>`,
+# Llama 2 and Mistral `[INST]`, `<<SYS>>`, sentencepiece `</s>`, EXAONE `[|endofturn|]`, BERT
+# `[SEP]`, code models `<file_sep>`.
 _CONTROL = re.compile(
-    r"<(?=\|)|<(?=/?s>)|<(?=<SYS>>)|<(?=</SYS>>)|<(?=(?:start|end)_of_turn>)|<(?=(?:bos|eos|pad|unk)>)"
-    r"|\[(?=/?INST\])|\[(?=/?(?:AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|SYSTEM_PROMPT)\])",
+    r"<(?=[|｜])|<(?=/?\w[\w.:-]{0,60}>)|<(?=</?SYS>>)|\[(?=\|)"
+    r"|\[(?=/?(?:INST|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|SYSTEM_PROMPT|CLS|SEP|g?MASK|PAD|UNK)\])",
     re.IGNORECASE,
 )
 

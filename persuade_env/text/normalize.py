@@ -58,6 +58,19 @@ def text_lines(text: str) -> list[str]:
     return [line.removesuffix("\r") for line in (lines[:-1] if lines[-1] == "" else lines)]
 
 
+def printable(text: str) -> str:
+    r"""The text with `?` for each character that could drive a terminal or hide or turn text.
+
+    Control characters, bidirectional overrides, zero-width ones; line breaks are kept.
+
+    >>> printable("Fine.\x1b[2J\u202e")
+    'Fine.?[2J?'
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char == "\n" else "?" for char in text)
+
+
 def replace_surrogates(text: str) -> str:
     r"""The text with U+FFFD for each half of a surrogate pair, which no encoding can write.
 
