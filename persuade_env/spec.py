@@ -11,6 +11,7 @@ Python. The table form can say everything; the text form has a shorthand for wha
 | `population=A+B@0.25`; `A+B@0.25` where the names hold no `=` | `{type = "population", members = ["A", "B"], quantile = 0.25}` |
 | `checkpoint=FOLDER` | `{type = "checkpoint", path = "FOLDER"}` |
 | `best-of-4=AGENT@USER_MODEL` | `{type = "best-of-n", n = 4, agent = "AGENT", user_model = "USER_MODEL"}` |
+| `rerank-8=FOLDER` | `{type = "rerank", n = 8, path = "FOLDER"}` |
 | `http://host:8000/v1#MODEL` | `{type = "openai", base_url = "http://host:8000/v1", model = "MODEL"}` |
 | `module:attribute` | `{type = "module:attribute"}` |
 | `NAME=ARGUMENT`, any other name | `{type = "NAME", argument = "ARGUMENT"}` |
@@ -39,6 +40,7 @@ _PATH = frozenset({"learned", "checkpoint"})
 _MODEL = frozenset({"prompted", "intent-to-strategy"})
 """Types whose argument names a chat model."""
 _BEST_OF = re.compile(r"best-of-([0-9]{1,9})")
+_RERANK = re.compile(r"rerank-([0-9]{1,9})")
 _PASSWORD = re.compile(r"(?i)(https?://)[^\s#\"']*@")
 
 
@@ -139,6 +141,8 @@ def _parse_text(text: str) -> Spec:
         return _parse_population(text)
     if best_of := _BEST_OF.fullmatch(name):
         return _parse_best_of(int(best_of[1]), argument)
+    if rerank := _RERANK.fullmatch(name):
+        return Spec.of("rerank", n=int(rerank[1]), path=argument or None)
     if name == "learned" and argument:
         path = argument.removesuffix(DETERMINISTIC)
         return Spec.of(name, path=path, deterministic=True if path != argument else None)
@@ -225,5 +229,7 @@ def _text(spec: Spec) -> str:
         whole = "agent" in options and "user_model" in options
         behind = f"={options['agent']}@{options['user_model']}" if whole else ""
         return f"best-of-{options.get('n', 'N')}{behind}"
+    if spec.type == "rerank":
+        return f"rerank-{options.get('n', 'N')}" + (f"={argument}" if argument else "")
     suffix = DETERMINISTIC if options.get("deterministic") else ""
     return f"{spec.type}={argument}{suffix}" if argument else spec.type

@@ -57,6 +57,7 @@ ELSEWHERE = {
     "experiments/cli/benchmark.py": "tests/experiments/cli/test_main.py",
     "experiments/cli/compare.py": "tests/experiments/cli/test_run.py",
     "experiments/cli/fidelity.py": "tests/experiments/cli/test_main.py",
+    "experiments/cli/foresee.py": "tests/experiments/pipeline/test_make_pool.py",
     "experiments/cli/judge.py": "tests/experiments/judging/test_audit.py",
     "experiments/cli/misconduct.py": "tests/experiments/safety/test_misconduct_rates.py",
     "experiments/cli/options.py": "tests/experiments/pipeline/test_run.py",

@@ -46,8 +46,8 @@ def benchmark(
         str,
         typer.Option(
             help="Comma-separated: silent, naive, repeating, flattering, off-topic (controls), "
-            "prompted, intent-to-strategy, either with =MODEL, sft, dpo, ppo, grpo and best-of-N "
-            "(of --run), checkpoint=FOLDER, module:attribute."
+            "prompted, intent-to-strategy, either with =MODEL, sft, rft, dpo, ppo, grpo, "
+            "rerank-N and best-of-N (of --run), checkpoint=FOLDER, module:attribute."
         ),
     ],
     user_models: Annotated[

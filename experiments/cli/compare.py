@@ -49,10 +49,10 @@ def compare(
     methods: Annotated[
         str,
         typer.Option(
-            help="Comma-separated: sft, best-of-N, dpo, grpo, ppo; dpo@concerns learns from that "
-            "user, dpo@learned+concerns from a population."
+            help="Comma-separated: sft, best-of-N, rft, dpo, grpo, ppo; dpo@concerns learns from "
+            "that user, dpo@learned+concerns from a population."
         ),
-    ] = "sft,best-of-4,dpo,grpo,ppo",
+    ] = "sft,best-of-4,rft,dpo,grpo,ppo",
     user_models: Annotated[
         str,
         typer.Option(
@@ -66,7 +66,7 @@ def compare(
     wide: Wide = False,
     format: Format = "table",
 ) -> None:
-    """Several seeds of SFT, best-of-n, DPO, GRPO and PPO on a run's users, and their gain over SFT.
+    """Several seeds of SFT, best-of-n, RFT, DPO, GRPO and PPO, and their gain over SFT.
 
     Users and SFT persuader are the run's, and are trained where they are missing. What is
     finished is kept, as in `run`.

@@ -11,7 +11,17 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from experiments.cli import benchmark, compare, fidelity, judge, misconduct, play, run, scenarios
+from experiments.cli import (
+    benchmark,
+    compare,
+    fidelity,
+    foresee,
+    judge,
+    misconduct,
+    play,
+    run,
+    scenarios,
+)
 from experiments.cli import train as train_commands
 from experiments.common.console import err, out
 from experiments.common.memory import keep_few_kernels, keep_freed_memory
@@ -28,6 +38,7 @@ app.command("run")(run.run)
 app.add_typer(train_commands.app, name="train")
 app.command("benchmark")(benchmark.benchmark)
 app.command("compare")(compare.compare)
+app.command("foresee")(foresee.foresee)
 app.command("show")(run.show)
 app.command("play")(play.play)
 app.command("fidelity")(fidelity.fidelity)

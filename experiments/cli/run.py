@@ -48,7 +48,7 @@ def run(
     wide: Wide = False,
     format: Format = "table",
 ) -> None:
-    """The main job: user models, SFT, preferences, DPO, PPO, benchmark, fidelity, report.
+    """The main job: user models, SFT, RFT, DPO, PPO, benchmark, fidelity, report.
 
     Steps whose inputs are unchanged are kept, so a killed run goes on when called again. A folder
     that was made with other settings is refused; --fresh moves the old steps aside.
@@ -138,7 +138,7 @@ def show(
         raise RunError(f"no benchmark in {folder}: `persuade run` makes one")
     agents = list(dict.fromkeys(row.agent for row in rows))
     users = list(dict.fromkeys(row.user_model for row in rows))
-    trained = [name for name in ("dpo", "ppo", "sft") if name in agents]
+    trained = [name for name in ("dpo", "ppo", "rft", "sft") if name in agents]
     agent = agent or (trained or agents)[0]
     user_model = user_model or users[0]
     for what, name, known in (("agent", agent, agents), ("user model", user_model, users)):

@@ -4,6 +4,7 @@
 "learned"              {type = "learned", path = "RUN/user-model"}
 "learned+concerns"     an ensemble of the run's learned user and the rule-based one
 "best-of-4"            the run's SFT persuader, looking ahead with its learned user
+"rerank-8"             the run's SFT persuader, choosing by what it foresees itself
 """
 
 from __future__ import annotations
@@ -27,20 +28,25 @@ from persuade_env.registry import (
 )
 from persuade_env.spec import Spec, SpecLike, Value, is_url, parse
 
-AGENT_STAGES = ("sft", "dpo", "ppo", "grpo")
+AGENT_STAGES = ("sft", "rft", "dpo", "ppo", "grpo")
 """The stages of a run that train an agent; the agent's short name is the stage's."""
+FORESIGHT = "foresight"
+"""The stage of a run that fits what `rerank-N` chooses by."""
 USER_STAGES = {"learned": "user-model", "held-out": "held-out", "unseen": "unseen"}
 """The stage of a run that trains a user model, by its short name."""
 
 
 def resolve_agent_spec(root: Path, name: SpecLike) -> Spec:
-    """The spec of an agent, where `sft`, `dpo`, `ppo` and `grpo` are those of the run in `root`.
+    """The spec of an agent, where the names of `AGENT_STAGES` are those of the run in `root`.
 
-    `best-of-N` alone looks ahead with the run's SFT persuader and its learned user.
+    `best-of-N` alone looks ahead with the run's SFT persuader and its learned user, `rerank-N`
+    alone chooses among turns of the run's SFT persuader.
     """
     spec = parse(name)
     if spec.type in AGENT_STAGES and not spec.items:
         return Spec.of("checkpoint", path=str(root / spec.type))
+    if spec.type == "rerank":
+        return Spec.of(spec.type, **{"path": str(root / FORESIGHT), **spec.options})
     if spec.type == "best-of-n":
         options = {"agent": "sft", "user_model": "learned", **spec.options}
         return Spec.of(
@@ -52,6 +58,16 @@ def resolve_agent_spec(root: Path, name: SpecLike) -> Spec:
             },
         )
     return spec
+
+
+def agent_stages(name: SpecLike) -> list[str]:
+    """The stages of a run that train what an agent's name speaks of; empty for any other agent."""
+    spec = parse(name)
+    if spec.type in AGENT_STAGES and not spec.items:
+        return [spec.type]
+    if spec.type == "rerank" and "path" not in spec.options:
+        return [FORESIGHT]
+    return []
 
 
 def resolve_user_spec(root: Path, name: SpecLike) -> Spec:
@@ -78,8 +94,11 @@ def agent_loader(
     def load() -> Persuader:
         from agents.persuaders.intent_to_strategy import IntentToStrategyPersuader
         from agents.persuaders.prompted import PromptedPersuader
+        from agents.persuaders.rerank import RerankingPersuader
 
         agent = load_persuader(spec, models)
+        if max_reply_tokens is not None and isinstance(agent, RerankingPersuader):
+            return agent.with_max_reply_tokens(max_reply_tokens)
         if max_reply_tokens is not None and isinstance(
             agent, IntentToStrategyPersuader | PromptedPersuader
         ):
@@ -176,8 +195,9 @@ def validate_agent(name: SpecLike) -> None:
     spec = parse(name)
     if spec.type in AGENT_STAGES and not spec.items:
         return
-    names = [name for name in PERSUADERS.names() if name != "best-of-n"]
-    _check_name(PERSUADERS, spec, "agent", [*AGENT_STAGES, *names, "best-of-N", ANY_MODULE])
+    names = [name for name in PERSUADERS.names() if name not in ("best-of-n", "rerank")]
+    known = [*AGENT_STAGES, *names, "best-of-N", "rerank-N", ANY_MODULE]
+    _check_name(PERSUADERS, spec, "agent", known)
     if "agent" in spec.options:
         validate_agent(_spec_like(spec.options["agent"]))
     if "user_model" in spec.options:

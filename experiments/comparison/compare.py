@@ -3,8 +3,8 @@
     persuade compare --seeds 3
 
 One run gives the users and the SFT persuader that everything starts from. From there each seed
-simulates its own preferences for DPO and plays its own dialogues for PPO and GRPO; best-of-n trains
-nothing and looks ahead. Each seed then plays a benchmark of its own episodes, and a
+samples its own candidates for RFT and DPO and plays its own dialogues for PPO and GRPO; best-of-n
+trains nothing and looks ahead. Each seed then plays a benchmark of its own episodes, and a
 method is compared with SFT dialogue by dialogue, on the same scenarios and episode seeds.
 """
 
@@ -38,7 +38,7 @@ from experiments.pipeline.context import RunContext
 from experiments.pipeline.data import RunData, dump
 from experiments.pipeline.make import TIMINGS_FILE, play_benchmark
 from experiments.pipeline.run import make_stage
-from experiments.pipeline.steps import STEPS, TRAINED_AGENTS
+from experiments.pipeline.steps import SEED_STEPS, STEPS, TRAINED_AGENTS, steps_of_agent
 from persuade_env.episode import Episode
 from persuade_env.errors import RunError, UnknownNameError
 from persuade_env.metrics import MetricsLogger, NoMetrics
@@ -46,7 +46,7 @@ from persuade_env.registry import load_judge
 from persuade_env.seeding import derive_seed, generator
 from persuade_env.spec import Spec, hide_password
 
-METHODS = ("sft", "best-of-4", "dpo", "grpo", "ppo")
+METHODS = ("sft", "best-of-4", "rft", "dpo", "grpo", "ppo")
 """`dpo@concerns` is DPO that learns from that user, `ppo@learned+concerns` PPO that learns from a
 population; without a name it is `RunSettings.train_user`."""
 FOLDER = "comparison"
@@ -212,12 +212,9 @@ def stages_of_seed(
     for method in (_Method.of(name, folder, context.settings) for name in methods):
         if method.way not in TRAINED_AGENTS:
             continue
-        for step in (*(["preferences"] if method.way == "dpo" else []), method.way):
-            own = replace(
-                context,
-                settings=method.settings,
-                elsewhere={name: method.place / name for name in ("preferences", *TRAINED_AGENTS)},
-            )
+        for step in steps_of_agent(method.way, method.settings):
+            elsewhere = {name: method.place / name for name in SEED_STEPS}
+            own = replace(context, settings=method.settings, elsewhere=elsewhere)
             yield method.place, _kept(root, STEPS[step].stage(own))
     for name in methods:
         method = _Method.of(name, folder, context.settings)
@@ -366,13 +363,16 @@ def costs(root: Path, settings: RunSettings, seeds: int, methods: Sequence[str])
             place = root / FOLDER / f"seed-{seed}"
             method = _Method.of(name, place, replace(settings, seed=seed))
             folder, way = method.place, method.way
-            if way == "dpo":
+            if way in ("rft", "dpo"):
                 # A stage that was copied from the run took what it took there.
-                copied = digest(folder / "dpo") == digest(root / "dpo")
+                copied = digest(folder / way) == digest(root / way)
                 where = root if copied else folder
-                taken = seconds(where, "dpo") + seconds(where, "preferences")
-                simulated = read_json(folder / "preferences" / "summary.json") or {}
-                each.append((simulated.get("candidates", 0) * settings.preferences.n_paths, taken))
+                steps = steps_of_agent(way, method.settings)
+                taken = sum(seconds(where, step) for step in steps)
+                sampled = "pool" if "pool" in steps else "preferences"
+                simulated = read_json(folder / sampled / "summary.json") or {}
+                paths = 1 if sampled == "pool" else settings.preferences.n_paths
+                each.append((simulated.get("candidates", 0) * paths, taken))
             elif way in TRAINED_AGENTS:
                 log = read_json(folder / way / "log.json") or []
                 clock = read_json(folder / way / TIMINGS_FILE) or []

@@ -8,11 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from agents.preferences.data import PreferenceSettings
+from agents.preferences.pool import PoolSettings
 from agents.training.config import (
     DEFAULT_REWARD,
     DPOSettings,
     GRPOSettings,
     PPOSettings,
+    RFTSettings,
     SFTSettings,
 )
 from experiments.benchmark.config import BenchmarkSettings
@@ -51,12 +53,16 @@ class RunSettings:
     user_model: UserModelSettings = field(default_factory=UserModelSettings)
     sft: SFTSettings = field(default_factory=SFTSettings)
     train_user: str = "learned"
-    """The user that preferences are simulated with and that PPO and GRPO learn from: `learned`,
-    `held-out` or any other user model; `learned+concerns` for an ensemble of both."""
+    """The user that labels the pool, that preferences are simulated with and that PPO and GRPO
+    learn from: `learned`, `held-out` or any other user model; `learned+concerns` for an ensemble of
+    both."""
+    pool: PoolSettings = field(default_factory=PoolSettings)
+    """Candidate turns that RFT, DPO and `rerank-N` learn from."""
+    rft: RFTSettings = field(default_factory=RFTSettings)
     n_contexts: int = 24
-    """Dialogue contexts at which preferences are simulated."""
+    """Dialogue contexts at which preferences are simulated by `preferences.method=paths`."""
     contexts_per_batch: int = 8
-    """Contexts simulated side by side, and the unit in which they are stored."""
+    """Of these, simulated side by side, and the unit in which they are stored."""
     preferences: PreferenceSettings = field(default_factory=PreferenceSettings)
     dpo: DPOSettings = field(default_factory=DPOSettings)
     ppo: PPOSettings = field(default_factory=PPOSettings)
@@ -68,7 +74,8 @@ class RunSettings:
     max_reply_tokens: int | None = None
     """Of persuaders and user models alike; none for what each has by itself."""
     agents: tuple[str, ...] = (
-        "silent", "naive", "repeating", "flattering", "off-topic", "prompted", "sft", "dpo", "ppo",
+        "silent", "naive", "repeating", "flattering", "off-topic", "prompted", "sft", "rft", "dpo",
+        "ppo",
     )  # fmt: skip
     """Who is benchmarked."""
     user_models: tuple[str, ...] = ("learned", "concerns")

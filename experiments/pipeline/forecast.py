@@ -23,6 +23,8 @@ _USER_REPLY = 1.1
 _PERSUADER_REPLY = 0.9
 _REPLY_TOKENS = 112
 """At which these replies were measured."""
+_LABEL = 0.2
+"""A candidate's attitude, without words."""
 _DPO_PAIR = 3.2
 _PPO_UPDATE = 1.2
 """Of a turn, for each epoch."""
@@ -61,9 +63,13 @@ class Forecast:
             + (half * _ATTITUDE_MODEL_SCENARIO if attitude_model else 0.0)
         )
         preferences, ppo, benchmark = settings.preferences, settings.ppo, settings.benchmark
-        candidates = settings.n_contexts * preferences.n_candidates
+        pooled = settings.pool.n_contexts * settings.pool.n_candidates
+        if preferences.method == "paths":
+            candidates = settings.n_contexts * preferences.n_candidates
+            pairs = min(settings.n_contexts * preferences.max_pairs, candidates)
+        else:
+            candidates, pairs = 0, settings.pool.n_contexts
         paths = candidates * preferences.n_paths
-        pairs = min(settings.n_contexts * preferences.max_pairs, candidates)
         if settings.dpo.max_steps > 0:
             dpo_pairs = settings.dpo.max_steps * settings.dpo.batch_size
         else:
@@ -79,6 +85,8 @@ class Forecast:
             "held-out": user,
             "unseen": user,
             "sft": _trained(good, settings.sft.epochs, settings.sft.lora),
+            "pool": pooled * (length * _PERSUADER_REPLY + (_LABEL if learned else 0.0)),
+            "rft": _trained(settings.pool.n_contexts, settings.rft.epochs, settings.rft.lora),
             "preferences": length
             * (
                 candidates * _PERSUADER_REPLY

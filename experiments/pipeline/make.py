@@ -68,7 +68,7 @@ def user_model(
             base=settings.base,
             settings=settings.user_model,
             seed=derive_seed(settings.seed, name),
-            callbacks=_callbacks(name, context),
+            callbacks=training_callbacks(name, context),
             progress=progress,
         )
     keep_log(folder, log)
@@ -84,18 +84,18 @@ def sft(context: RunContext, folder: Path) -> None:
         folder,
         base=settings.base,
         settings=replace(settings.sft, lora=replace(settings.sft.lora, seed=settings.seed)),
-        callbacks=_callbacks("sft", context),
+        callbacks=training_callbacks("sft", context),
     )
     keep_log(folder, log)
 
 
-def preferences(context: RunContext, folder: Path) -> None:
+def simulated_preferences(context: RunContext, folder: Path) -> None:
     """Simulates preferences with the SFT persuader and the user that is trained against."""
     from agents.preferences.simulate import preferences as clear_pairs
     from agents.preferences.simulate import simulate
 
     settings = context.settings
-    contexts = _draw_contexts(preference_contexts(context.data.train), settings)
+    contexts = draw_contexts(context.data.train, settings, settings.n_contexts)
     size = settings.contexts_per_batch
     log = BatchLog(folder / "simulated.jsonl")
     done = log.read()
@@ -108,8 +108,8 @@ def preferences(context: RunContext, folder: Path) -> None:
             if key in done:
                 results = [SimulatedPreferences.from_json(row) for row in done[key]]
             else:
-                persuader = persuader or _agent(context, "sft")
-                train_user = train_user or _train_user(context)
+                persuader = persuader or run_agent(context, "sft")
+                train_user = train_user or train_user_of(context)
                 results = simulate(
                     batch,
                     persuader,
@@ -153,21 +153,25 @@ def _share(flags: Iterable[bool]) -> float:
     return sum(values) / len(values) if values else 0.0
 
 
-def _draw_contexts(
-    contexts: Sequence[PreferenceContext], settings: RunSettings
+def draw_contexts(
+    records: Sequence[ScenarioRecord], settings: RunSettings, count: int
 ) -> list[PreferenceContext]:
-    """The contexts to simulate at, drawn without replacement by the run's seed.
+    """Contexts of recorded dialogues, drawn without replacement by the run's seed.
 
     None at which a dialogue of `max_turns` has ended.
     """
-    contexts = [one for one in contexts if len(one.dialogue.persuader_turns) < settings.max_turns]
+    contexts = [
+        one
+        for one in preference_contexts(records)
+        if len(one.dialogue.persuader_turns) < settings.max_turns
+    ]
     rng = generator(derive_seed(settings.seed, "contexts"))
-    order = rng.permutation(len(contexts))[: settings.n_contexts]
+    order = rng.permutation(len(contexts))[:count]
     return [contexts[index] for index in order]
 
 
 def dpo(context: RunContext, folder: Path) -> None:
-    """Trains the SFT persuader on simulated preferences."""
+    """Trains the SFT persuader on preferences."""
     from agents.preferences.data import load_preferences
     from agents.training.dpo import train_dpo
 
@@ -175,15 +179,15 @@ def dpo(context: RunContext, folder: Path) -> None:
     pairs = load_preferences(simulated / "preferences.jsonl")
     if not pairs:
         raise RunError(
-            "the simulated paths gave no clear preference to train DPO on; raise n_contexts or "
-            f"lower the margin (see {simulated / 'summary.json'})"
+            "the candidates gave no clear preference to train DPO on; raise the number of contexts "
+            f"or lower the margin (see {simulated / 'summary.json'})"
         )
     log = train_dpo(
         pairs,
         context.folder("sft"),
         folder,
         settings=replace(context.settings.dpo, seed=context.settings.seed),
-        callbacks=_callbacks("dpo", context),
+        callbacks=training_callbacks("dpo", context),
     )
     keep_log(folder, log)
 
@@ -204,7 +208,7 @@ def ppo(context: RunContext, folder: Path) -> None:
         log = train_ppo(
             context.folder("sft"),
             folder,
-            _train_user(context),
+            train_user_of(context),
             [record.scenario for record in context.data.train],
             settings=settings,
             report=report,
@@ -220,10 +224,10 @@ def grpo(context: RunContext, folder: Path) -> None:
     log = train_grpo(
         context.folder("sft"),
         folder,
-        _train_user(context),
+        train_user_of(context),
         [record.scenario for record in context.data.train],
         settings=replace(context.settings.grpo, seed=context.settings.seed),
-        callbacks=_callbacks("grpo", context),
+        callbacks=training_callbacks("grpo", context),
         metrics=context.metrics,
     )
     write_json(folder / TIMINGS_FILE, [entry["seconds"] for entry in log])
@@ -320,7 +324,7 @@ def fidelity(context: RunContext, folder: Path) -> None:
         context.models.clear()
         release_freed_memory()
         measures += sense_of_persuader(
-            _agent(context, "sft"),
+            run_agent(context, "sft"),
             records,
             limit=limit,
             seed=settings.seed,
@@ -337,19 +341,21 @@ def report(context: RunContext, folder: Path) -> None:
     write_html_report(context.root, folder / "report.html")
 
 
-def _callbacks(name: str, context: RunContext) -> list[Any]:
+def training_callbacks(name: str, context: RunContext) -> list[Any]:
     """What a transformers trainer calls: a progress bar, and the run's live metrics."""
     from agents.training.metrics import metrics_callback
 
     return [training_bar(name), metrics_callback(name, context.metrics)]
 
 
-def _agent(context: RunContext, name: str) -> Persuader:
+def run_agent(context: RunContext, name: str) -> Persuader:
+    """An agent of the run, by its short name."""
     spec = resolve_agent_spec(context.root, name)
     return agent_loader(spec, context.models, context.settings.max_reply_tokens)()
 
 
-def _train_user(context: RunContext) -> UserModel:
+def train_user_of(context: RunContext) -> UserModel:
+    """The user that the run's agents learn from."""
     spec = resolve_user_spec(context.root, context.settings.train_user)
     return user_model_loader(spec, context.models, context.settings.max_reply_tokens)()
 

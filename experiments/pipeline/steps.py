@@ -12,10 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from experiments.common.resolve import AGENT_STAGES, user_digests, user_stages
+from experiments.common.resolve import FORESIGHT, agent_stages, user_digests, user_stages
 from experiments.common.stage import Stage, digest, digest_of
 from experiments.configs.schema import RunSettings
-from experiments.pipeline import make
+from experiments.pipeline import make, make_pool
 from experiments.pipeline.context import RunContext
 from experiments.pipeline.data import dump, left_out_domains
 from persuade_env import __version__
@@ -37,6 +37,8 @@ class Step:
     """Fills the folder."""
     needs: tuple[str, ...] = ("prepare",)
     """Steps whose results it reads, beside the users that it learns from."""
+    needs_by_settings: Callable[[RunSettings], tuple[str, ...]] = lambda settings: ()
+    """Steps that it reads only under some settings."""
     settings: Callable[[RunSettings], Any] = lambda settings: None
     """The part of the run's settings that it depends on, as a dataclass or plain JSON."""
     records: Callable[[RunContext], Iterable[ScenarioRecord]] | None = None
@@ -66,15 +68,16 @@ class Step:
         if self.learns_from_users:
             inputs["train_user"] = settings.train_user
             inputs["train_user_models"] = user_digests(context.root, settings.train_user)
-        made = {*needed_steps(settings), self.name} if self.in_run else set(self.needs)
-        trained = [name for name in self.needs if name != "prepare" and name in made]
+        needs = (*self.needs, *self.needs_by_settings(settings))
+        made = {*needed_steps(settings), self.name} if self.in_run else set(needs)
+        trained = [name for name in needs if name != "prepare" and name in made]
         if trained:
             inputs["made_from"] = {name: digest(context.folder(name)) for name in trained}
         return inputs
 
     def all_needs(self, settings: RunSettings) -> set[str]:
         """The steps that have to be made before it, directly or not."""
-        direct = set(self.needs)
+        direct = {*self.needs, *self.needs_by_settings(settings)}
         if self.learns_from_users:
             direct.update(user_stages(settings.train_user))
         return direct.union(*(STEPS[name].all_needs(settings) for name in direct))
@@ -121,15 +124,25 @@ def _benchmark_settings(settings: RunSettings) -> dict[str, Any]:
 
 
 def _preference_settings(settings: RunSettings) -> dict[str, Any]:
+    """Of the method that is used, so that the other's settings make nothing anew."""
+    chosen = settings.preferences
+    if chosen.method == "best-worst":
+        names = ("method", "min_gap", "max_length_ratio", "keep_malformed")
+        return {name: getattr(chosen, name) for name in names}
+    paths = {k: v for k, v in asdict(chosen).items() if k not in ("min_gap", "max_length_ratio")}
     return {
-        **asdict(settings.preferences),
+        **paths,
         "n_contexts": settings.n_contexts,
         "contexts_per_batch": settings.contexts_per_batch,
         "max_turns": settings.max_turns,
     }
 
 
-_TRAINED = ("user-model", "held-out", "sft", "dpo", "ppo", "grpo")
+def _pool_of_preferences(settings: RunSettings) -> tuple[str, ...]:
+    return ("pool",) if settings.preferences.method == "best-worst" else ()
+
+
+_TRAINED = ("user-model", "held-out", "sft", "rft", "dpo", FORESIGHT, "ppo", "grpo")
 
 STEPS: dict[str, Step] = {
     step.name: step
@@ -140,9 +153,25 @@ STEPS: dict[str, Step] = {
         _user_step("unseen", _seen_domains, in_run=False),
         Step("sft", make.sft, settings=lambda run: run.sft, records=_train),
         Step(
-            "preferences",
-            make.preferences,
+            "pool",
+            make_pool.pool,
             needs=("prepare", "sft"),
+            settings=lambda run: {**asdict(run.pool), "max_turns": run.max_turns},
+            records=_train,
+            learns_from_users=True,
+        ),
+        Step(
+            "rft",
+            make_pool.rft,
+            needs=("prepare", "sft", "pool"),
+            settings=lambda run: run.rft,
+            learns_from_users=True,
+        ),
+        Step(
+            "preferences",
+            make_pool.preferences,
+            needs=("prepare", "sft"),
+            needs_by_settings=_pool_of_preferences,
             settings=_preference_settings,
             records=_train,
             learns_from_users=True,
@@ -153,6 +182,14 @@ STEPS: dict[str, Step] = {
             needs=("prepare", "sft", "preferences"),
             settings=lambda run: run.dpo,
             learns_from_users=True,
+        ),
+        Step(
+            FORESIGHT,
+            make_pool.foresight,
+            needs=("prepare", "sft", "pool"),
+            settings=lambda run: {"keep_malformed": run.preferences.keep_malformed},
+            learns_from_users=True,
+            in_run=False,
         ),
         Step(
             "ppo",
@@ -192,22 +229,34 @@ STEPS: dict[str, Step] = {
 
 RUN_STEPS = tuple(name for name, step in STEPS.items() if step.in_run)
 """What `persuade run` goes through, in order."""
-TRAINED_AGENTS = ("dpo", "ppo", "grpo")
+TRAINED_AGENTS = ("rft", "dpo", "ppo", "grpo")
 """Steps that train an agent with a user model."""
+SEED_STEPS = ("pool", "preferences", *TRAINED_AGENTS)
+"""What each seed of a comparison makes for itself."""
+
+
+def steps_of_agent(name: str, settings: RunSettings) -> list[str]:
+    """The steps that make one of `TRAINED_AGENTS` from the SFT persuader and the users, in order.
+
+    >>> steps_of_agent("ppo", RunSettings())
+    ['ppo']
+    """
+    own = {step for step in STEPS[name].all_needs(settings) if STEPS[step].learns_from_users}
+    return [step for step in STEPS if step in own | {name}]
 
 
 def needed_steps(settings: RunSettings) -> list[str]:
     """Of all steps, those that a run with these settings makes, in order.
 
     A second user model is trained only where somebody meets it or learns from it, GRPO's agent
-    only where it is benchmarked.
+    and what `rerank-N` chooses by only where they are benchmarked.
     """
     named = {
         stage
         for user in (*settings.user_models, settings.train_user)
         for stage in user_stages(user)
     }
-    named |= {agent for agent in settings.agents if agent in AGENT_STAGES}
+    named |= {stage for agent in settings.agents for stage in agent_stages(agent)}
     optional = {"held-out", "unseen"}
     return [
         name

@@ -28,12 +28,12 @@ from persuade_env.text.normalize import printable
 
 matplotlib.use("Agg")
 
-TRAINED = ("user-model", "held-out", "sft", "dpo")
+TRAINED = ("user-model", "held-out", "sft", "rft", "dpo")
 """What is trained on recorded or simulated examples, and has a loss."""
 REINFORCED = ("ppo", "grpo")
 """What learns in the environment, and has a return."""
 DIALOGUES_PER_AGENT = 2
-_SHOWN_AGENTS = ("ppo", "dpo", "sft", "prompted", "flattering")
+_SHOWN_AGENTS = ("ppo", "dpo", "rft", "sft", "prompted", "flattering")
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def persuade(monkeypatch, capsys):
     [
         (("run", "--preset", "huge"), "unknown preset 'huge'; known: default, full, smoke"),
         (("run", "--until", "lunch"), "unknown step 'lunch'; known: prepare, user-model"),
-        (("benchmark", "--agents", "nobody"), "unknown agent 'nobody'; known: sft, dpo"),
+        (("benchmark", "--agents", "nobody"), "unknown agent 'nobody'; known: sft, rft, dpo"),
         (("benchmark", "--agents", "naive", "--user-models", "x"), "unknown user model 'x'"),
         (("benchmark", "--agents", "naive", "--split", "all"), "unknown split 'all'"),
         (("benchmark", "--agents", "checkpoint=nowhere"), "no trained model in nowhere"),

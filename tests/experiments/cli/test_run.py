@@ -110,14 +110,14 @@ def test_the_stored_settings_can_be_given_back(undisturbed):
 def test_killed_again_and_again_it_ends_with_the_same_results(undisturbed, tmp_path):
     folder = tmp_path / "smoke"
     # One of each kind: trained by TRL, simulated in batches, trained in the environment, played.
-    for stage in ("user-model", "preferences", "ppo", "benchmark"):
+    for stage in ("user-model", "pool", "ppo", "benchmark"):
         process = start(folder)
         begun, done = folder / stage / "begun.json", folder / stage / "done.json"
         while not begun.exists():
             assert process.poll() is None, process.communicate()[0][-3000:]
             time.sleep(0.01)
         # In the middle where the stage leaves traces of its progress, else at its beginning.
-        logs = {"benchmark": "episodes/*.jsonl", "preferences": "simulated.jsonl"}.get(stage)
+        logs = {"benchmark": "episodes/*.jsonl", "pool": "pool.jsonl"}.get(stage)
         while logs and not list((folder / stage).glob(logs)) and not done.exists():
             time.sleep(0.01)
         os.kill(process.pid, signal.SIGKILL)

@@ -121,8 +121,10 @@ def test_a_method_that_learns_from_another_user_has_a_place_of_its_own(tmp_path)
     outside, played = file_stem("learned=../x"), file_stem("ppo@learned=../x")
     assert "/" not in outside + played
     assert [f"{where}/{stage.name}" for where, stage in stages] == [
+        "seed-3/pool",
         "seed-3/preferences",
         "seed-3/dpo",
+        "seed-3/against-learned+concerns@0.25/pool",
         "seed-3/against-learned+concerns@0.25/preferences",
         "seed-3/against-learned+concerns@0.25/dpo",
         f"seed-3/against-{outside}/ppo",

@@ -136,7 +136,7 @@ def test_what_a_step_needs_is_made_before_it():
         needed = step.all_needs(load_settings())
         assert all(order.index(name) < order.index(step.name) for name in needed)
     assert STEPS["dpo"].all_needs(load_settings()) == {
-        "prepare", "user-model", "sft", "preferences",
+        "prepare", "user-model", "sft", "pool", "preferences",
     }  # fmt: skip
     assert STEPS["ppo"].all_needs(load_settings(train_user="concerns")) == {"prepare", "sft"}
 
@@ -155,7 +155,7 @@ def test_the_fidelity_report_has_the_sense_of_user_and_persuader(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(make, "user_model_loader", load_user)
-    monkeypatch.setattr(make, "_agent", killed)
+    monkeypatch.setattr(make, "run_agent", killed)
     (tmp_path / "user-model").mkdir()
     data = RunData.load(load_settings("smoke", max_test_scenarios=6))
     if not with_personas:
@@ -167,7 +167,7 @@ def test_the_fidelity_report_has_the_sense_of_user_and_persuader(
         make.fidelity(context, folder)
     said = (folder / "sense.jsonl").read_text()
     assert '"batch": "persuadee 0"' in said
-    monkeypatch.setattr(make, "_agent", lambda *_: ScriptedPersuader())
+    monkeypatch.setattr(make, "run_agent", lambda *_: ScriptedPersuader())
     make.fidelity(context, folder)
     assert (folder / "sense.jsonl").read_text().startswith(said)
     tests = {measure.test for measure in read_measures(folder)}
