@@ -26,6 +26,13 @@ MEANINGS = {
 
 def foresee(
     folder: Annotated[Path, typer.Argument(help="A run's folder.")],
+    user_model: Annotated[
+        str,
+        typer.Option(
+            help="Another user: how much of it is foreseen by what was learned from the run's. "
+            "concerns, learned and held-out (of the run), learned=FOLDER, ..."
+        ),
+    ] = "",
     format: Format = "table",
 ) -> None:
     """How much of what moves the user a persuader can foresee from the dialogue alone.
@@ -35,11 +42,15 @@ def foresee(
     scenarios.
     """
     check_format(format)
+    if user_model:
+        from experiments.common.resolve import validate_user
+
+        validate_user(user_model)
 
     from experiments.common.storage import read_record
     from experiments.configs.load import from_json
     from experiments.pipeline import run as pipeline
-    from experiments.pipeline.make_pool import SUMMARY_FILE
+    from experiments.pipeline.make_pool import SUMMARY_FILE, foresight_for
 
     quiet_libraries()
     stored = folder / "prepare" / "settings.json"
@@ -48,6 +59,15 @@ def foresee(
     settings = from_json(read_record(stored), str(stored))
     pipeline.train(folder, settings, "foresight", on_progress=lambda line: err.print(escape(line)))
     found = read_record(folder / "foresight" / SUMMARY_FILE)
+    if user_model:
+        from experiments.common.resolve import resolve_user_spec, user_model_loader
+        from experiments.pipeline.context import RunContext
+        from experiments.pipeline.data import RunData
+
+        context = RunContext(folder, settings, RunData.load(settings))
+        spec = resolve_user_spec(folder, user_model)
+        other = user_model_loader(spec, context.models, settings.max_reply_tokens)()
+        found = foresight_for(context, other)
     summary_table(found).print(out, format)
 
 

@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from agents.preferences.data import preference_contexts
+from agents.preferences.foresight import CandidateGroup, within_correlation
+from agents.preferences.labels import label_attitudes
 from agents.preferences.pool import (
     PooledContext,
     best_turns,
@@ -30,6 +33,7 @@ from experiments.pipeline.make import (
     train_user_of,
     training_callbacks,
 )
+from persuade_env.action_format import read_action
 from persuade_env.errors import RunError
 from persuade_env.protocols import UserModel
 from persuade_env.seeding import derive_seed, generator
@@ -131,34 +135,118 @@ def foresight(context: RunContext, folder: Path) -> None:
 
     The folder is the checkpoint of the agent `rerank-N`.
     """
-    from agents.persuaders.intent_to_strategy import IntentToStrategyPersuader
-    from agents.preferences.foresight import candidate_group, fit_foresight, foreseen
-    from persuade_env.llm.backends.transformers import TransformersChat
+    from agents.preferences.foresight import fit_foresight, foreseen
     from persuade_env.llm.checkpoint import adapter_paths, read_checkpoint, save_checkpoint
 
-    agent = run_agent(context, "sft")
-    assert isinstance(agent, IntentToStrategyPersuader)
-    assert isinstance(agent.chat, TransformersChat)
-    keep_malformed = context.settings.preferences.keep_malformed
+    settings = context.settings
+    keep_malformed = settings.preferences.keep_malformed
     pooled = read_pool(context.folder("pool"))
-    groups = []
-    with progress_bar("foresight", len(pooled), "context") as progress:
-        for one in pooled:
-            groups.append(candidate_group(agent.chat.model, one, keep_malformed))
-            progress.update(1)
-    known = [group for group in groups if group is not None]
-    seed = context.settings.seed
-    predicted = foreseen(known, seed=seed)
-    fit_foresight(known, seed=seed).save(folder)
-    write_json(folder / SUMMARY_FILE, foresight_summary(pooled, known, predicted, keep_malformed))
+    groups = [one for one in _groups(context, pooled) if one is not None]
+    predicted = foreseen(groups, seed=settings.seed)
+    fit_foresight(groups, seed=settings.seed).save(folder)
+    write_json(folder / SUMMARY_FILE, foresight_summary(pooled, groups, predicted, keep_malformed))
     sft = context.folder("sft")
     checkpoint = read_checkpoint(sft, "persuader")
     save_checkpoint(folder, "persuader", adapter_paths(sft, checkpoint), base=checkpoint.base)
 
 
+def foresight_for(context: RunContext, user_model: UserModel) -> dict[str, Any]:
+    """What is foreseen of another user by what was learned from the run's own.
+
+    The candidates of the pool are labelled by the other user; the regression still is fitted to the
+    labels of the pool, without the scenario that it is tested on.
+
+    Returns:
+        As `foresight_summary`.
+    """
+    from agents.preferences.foresight import foreseen
+
+    keep_malformed = context.settings.preferences.keep_malformed
+    pooled = read_pool(context.folder("pool"))
+    others = relabelled(context, pooled, user_model)
+    # Candidates on which either user failed are no part of either pool.
+    pooled = [_labelled_as(one, other) for one, other in zip(pooled, others, strict=True)]
+    usable = [len(one.usable(keep_malformed)) > 1 for one in pooled]
+    pooled = [one for one, kept in zip(pooled, usable, strict=True) if kept]
+    others = [one for one, kept in zip(others, usable, strict=True) if kept]
+    groups = [one for one in _groups(context, pooled) if one is not None]
+    predicted = foreseen(groups, seed=context.settings.seed)
+    felt = []
+    for group, other in zip(groups, others, strict=True):
+        attitudes = np.asarray([c.attitude for c in other.usable(keep_malformed)], dtype=float)
+        felt.append(replace(group, steps=attitudes - attitudes.mean()))
+    return foresight_summary(others, felt, predicted, keep_malformed)
+
+
+def relabelled(
+    context: RunContext, pooled: Sequence[PooledContext], user_model: UserModel
+) -> list[PooledContext]:
+    """The pool with the attitudes of another user; None stays None."""
+    dialogues = {one.id: one.dialogue for one in preference_contexts(context.data.train)}
+    places = [
+        (row, column)
+        for row, one in enumerate(pooled)
+        for column, candidate in enumerate(one.candidates)
+        if candidate.attitude is not None
+    ]
+    attitudes = label_attitudes(
+        user_model,
+        [
+            dialogues[pooled[row].context_id].extended(
+                read_action(pooled[row].candidates[column].text)[0]
+            )
+            for row, column in places
+        ],
+        [derive_seed(context.settings.seed, pooled[row].context_id, "label") for row, _ in places],
+    )
+    label_of = {
+        place: None if math.isnan(attitude) else round(attitude, 4)
+        for place, attitude in zip(places, attitudes, strict=True)
+    }
+    return [
+        replace(
+            one,
+            candidates=tuple(
+                replace(candidate, attitude=label_of.get((row, column)))
+                for column, candidate in enumerate(one.candidates)
+            ),
+        )
+        for row, one in enumerate(pooled)
+    ]
+
+
+def _labelled_as(one: PooledContext, other: PooledContext) -> PooledContext:
+    """The context, its labels left out where the other has none."""
+    return replace(
+        one,
+        candidates=tuple(
+            candidate if label.attitude is not None else replace(candidate, attitude=None)
+            for candidate, label in zip(one.candidates, other.candidates, strict=True)
+        ),
+    )
+
+
+def _groups(context: RunContext, pooled: Sequence[PooledContext]) -> list[CandidateGroup | None]:
+    """Of each context what the regression takes, read from the SFT persuader's hidden states."""
+    from agents.persuaders.intent_to_strategy import IntentToStrategyPersuader
+    from agents.preferences.foresight import candidate_group
+    from persuade_env.llm.backends.transformers import TransformersChat
+
+    agent = run_agent(context, "sft")
+    assert isinstance(agent, IntentToStrategyPersuader)
+    assert isinstance(agent.chat, TransformersChat)
+    groups = []
+    with progress_bar("foresight", len(pooled), "context") as progress:
+        for one in pooled:
+            keep_malformed = context.settings.preferences.keep_malformed
+            groups.append(candidate_group(agent.chat.model, one, keep_malformed))
+            progress.update(1)
+    return groups
+
+
 def foresight_summary(
     pooled: Sequence[PooledContext],
-    groups: Sequence[Any],
+    groups: Sequence[CandidateGroup],
     predicted: Sequence[np.ndarray],
     keep_malformed: bool = False,
 ) -> dict[str, Any]:
@@ -166,12 +254,10 @@ def foresight_summary(
 
     Args:
         pooled: the pool.
-        groups: its `CandidateGroup`s.
+        groups: its contexts with at least two usable candidates.
         predicted: the prediction for each, made without its scenario.
         keep_malformed: as the groups were made.
     """
-    from agents.preferences.foresight import within_correlation
-
     scenarios = [group.scenario_id for group in groups]
 
     def rho(rows: np.ndarray) -> float:

@@ -1,7 +1,8 @@
 """The steps on a pool, with a tiny persuader and the rule-based user."""
 
 import json
-from dataclasses import replace
+import math
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -9,10 +10,12 @@ import pytest
 from agents.preferences.data import load_preferences
 from agents.preferences.foresight import CandidateGroup
 from agents.preferences.pool import PoolCandidate, PooledContext
-from experiments.cli.foresee import MEANINGS, summary_table
+from experiments.cli.foresee import MEANINGS, foresee, summary_table
 from experiments.common.resolve import agent_loader, resolve_agent_spec
+from experiments.common.storage import write_json
 from experiments.configs.load import load_settings
 from experiments.pipeline import make, make_pool
+from experiments.pipeline import run as pipeline
 from experiments.pipeline.context import RunContext
 from experiments.pipeline.data import RunData
 from experiments.pipeline.steps import STEPS, needed_steps, steps_of_agent
@@ -20,9 +23,10 @@ from persuade_env.dialogue import Dialogue
 from persuade_env.errors import RunError
 from persuade_env.llm.checkpoint import read_checkpoint
 from persuade_env.llm.pool import ModelPool
-from persuade_env.protocols import persuader_view
+from persuade_env.protocols import UserReply, persuader_view
 from tests.agents.tiny_world import tiny_checkpoint
-from tests.helpers import scenario
+from tests.helpers import FAILURE, scenario
+from user_models.rule_based import RuleBasedUser
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +103,47 @@ def test_what_is_foreseen_makes_an_agent(run):
     assert reply.turn is not None
     assert reply.usage.completion_tokens <= 5 * 24
     assert summary_table(summary).csv().count("\n") == 1 + len(MEANINGS)
+
+
+class Opposite(RuleBasedUser):
+    """Likes what the rule-based user dislikes; knows nothing of one word."""
+
+    def attitudes(self, dialogues):
+        return [
+            math.nan if "lamp" in dialogue.turns[-1].response else 8 - attitude
+            for dialogue, attitude in zip(dialogues, super().attitudes(dialogues), strict=True)
+        ]
+
+    def reply(self, dialogues, seeds):
+        return [UserReply(error=FAILURE) for _ in dialogues]
+
+
+def test_another_user_s_steps_are_foreseen_by_what_was_learned_from_the_run_s(run):
+    summary = json.loads((run.root / "foresight" / "summary.json").read_text())
+    same = make_pool.foresight_for(run, RuleBasedUser())
+    assert same == summary
+    pooled = make_pool.read_pool(run.root / "pool")
+    others = make_pool.relabelled(run, pooled, Opposite())
+    for one, other in zip(pooled, others, strict=True):
+        for ours, theirs in zip(one.candidates, other.candidates, strict=True):
+            words = "lamp" not in ours.text
+            assert theirs.attitude == (pytest.approx(8 - ours.attitude) if words else None)
+    found = make_pool.foresight_for(run, Opposite())
+    assert 0 < found["candidates"] < summary["candidates"]
+
+
+def test_the_command_reads_the_run_s_settings_and_prints(run, monkeypatch, capsys):
+    with pytest.raises(RunError, match="is no run"):
+        foresee(run.root / "nowhere")
+    asked = []
+    monkeypatch.setattr(pipeline, "train", lambda *args, **kwargs: asked.append(args))
+    write_json(run.root / "prepare" / "settings.json", asdict(run.settings))
+    for user in ("", "concerns"):
+        foresee(run.root, user_model=user, format="csv")
+        assert asked.pop() == (run.root, run.settings, "foresight")
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("rho,")]
+    assert len(lines) == 2
+    assert lines[0] == lines[1]
 
 
 def test_the_summary_is_what_was_defined():
