@@ -29,7 +29,7 @@ EMPTY_RESPONSE = "(says nothing)"
 
 DIGITS = tuple("1234567")
 LOWEST_ACCEPTING_DIGIT = 6
-HIGHEST_REFUSING_DIGIT = 3
+HIGHEST_REFUSING_DIGIT = 4
 
 
 def attitude_digit(attitude: float) -> str:

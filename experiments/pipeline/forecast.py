@@ -10,12 +10,16 @@ from experiments.common.stage import seconds
 from experiments.configs.schema import RunSettings
 from experiments.pipeline.data import RunData
 from persuade_env.llm.training.config import LoraSettings
+from user_models.learned.training.config import AttitudeRegressorSettings
 
 # Seconds on 2 cores (AVX-512, bf16) with the embedded model, from runs of the presets `default`
 # and `smoke`. On another machine only their ratios matter, once a step was made there.
 _PREPARE, _REPORT = 20.0, 5.0
 _TRAINING_EXAMPLE = 1.9
 """Of a dialogue, in SFT and in the user model."""
+_REGRESSED_LAYERS = 1.1
+"""Of a share of layers, of what a dialogue in SFT takes: the attitude regressor's, with its
+negative examples and without the vocabulary."""
 _MODEL_SAMPLE = 0.5
 _ATTITUDE_MODEL_SCENARIO = 0.7
 _USER_REPLY = 1.1
@@ -55,12 +59,14 @@ class Forecast:
         half = len(train) // 2
         length = (settings.max_reply_tokens or _REPLY_TOKENS) / _REPLY_TOKENS
         learned = 0.0 if settings.train_user == "concerns" else _USER_REPLY
-        attitude_model = settings.user_model.attitude_model
-        samples = attitude_model.model_samples if attitude_model else 0
+        regressor = settings.user_model.attitude_regressor
+        linear = None if regressor else settings.user_model.attitude_model
+        samples = linear.model_samples if linear else 0
         user = (
             _trained(sum(train[:half]), settings.user_model.epochs, settings.user_model.lora)
             + samples * _MODEL_SAMPLE
-            + (half * _ATTITUDE_MODEL_SCENARIO if attitude_model else 0.0)
+            + (half * _ATTITUDE_MODEL_SCENARIO if linear else 0.0)
+            + (_regressed(sum(train[:half]), regressor) if regressor else 0.0)
         )
         preferences, ppo, benchmark = settings.preferences, settings.ppo, settings.benchmark
         pooled = settings.pool.n_contexts * settings.pool.n_candidates
@@ -143,3 +149,9 @@ def _trained(examples: int, epochs: int, lora: LoraSettings) -> float:
     if lora.max_steps > 0:
         count = min(count, lora.max_steps * lora.batch_size)
     return count * _TRAINING_EXAMPLE
+
+
+def _regressed(dialogues: int, settings: AttitudeRegressorSettings) -> float:
+    used = round((1 - settings.held_out_share) * dialogues)
+    rate = settings.depth * _REGRESSED_LAYERS
+    return rate * _trained(used, settings.epochs, settings.lora)

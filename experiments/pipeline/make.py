@@ -59,9 +59,12 @@ def user_model(
     settings = context.settings
     if name == "unseen":
         write_json(folder / DOMAINS, sorted({record.domain for record in records}))
-    attitude_model = settings.user_model.attitude_model
-    samples = attitude_model.model_samples if attitude_model else None
-    with late_bar("model samples", samples, "reply") as progress:
+    regressor, linear = settings.user_model.attitude_regressor, settings.user_model.attitude_model
+    if regressor is not None:
+        bar = late_bar("attitude regressor", None, "dialogue")
+    else:
+        bar = late_bar("model samples", linear.model_samples if linear else None, "reply")
+    with bar as progress:
         log = train_user_model(
             records,
             folder,

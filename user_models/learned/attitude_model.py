@@ -25,14 +25,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from persuade_env.dialogue import MAX_ATTITUDE, MIN_ATTITUDE, Decision, Dialogue
+from persuade_env.dialogue import Dialogue
 from persuade_env.errors import UserModelError
-from persuade_env.seeding import derive_seed
+from user_models.learned.attitude_predictor import (
+    ENDING_FEATURES,
+    MAX_STEP,
+    AttitudePredictor,
+    row_products,
+)
 from user_models.learned.encoder import TurnEncoder
 from user_models.learned.features import (
     CUMULATIVE_FEATURES,
@@ -41,21 +45,11 @@ from user_models.learned.features import (
     TextEncoders,
     features,
 )
-from user_models.learned.plausibility import PlausibilityModel
+from user_models.learned.plausibility import LinearTest, PlausibilityModel
 from user_models.learned.semantic_embedding import CommonComponents, SemanticEmbedder, TextEncoder
 
 FILE = "mind.json"
 """The attitude model's file in a checkpoint's folder."""
-
-MIN_ACCEPTING_ATTITUDE = 5.5
-"""No user accepts below this attitude, in the corpus or here."""
-MAX_REFUSING_ATTITUDE = 3.0
-"""No user refuses above this attitude, in the corpus or here."""
-MAX_STEP = 2.0
-"""No turn moves an attitude by more than this (Likert points), in the corpus or here."""
-
-ENDING_FEATURES = ("attitude", "step", "stubbornness", "turn")
-"""Inputs of the decision: the attitude after the step, the step, and the turn's number from 1."""
 
 
 class Argument(BaseModel):
@@ -94,7 +88,7 @@ class Argument(BaseModel):
 
     def argument_strength(self, turn_features: np.ndarray) -> np.ndarray:
         """The effect of the turn's own stance features, (n,)."""
-        return _row_products(turn_features[:, : len(STANCE_FEATURES)], self.weights)
+        return row_products(turn_features[:, : len(STANCE_FEATURES)], self.weights)
 
     def cumulative_stance(self, turn_features: np.ndarray) -> np.ndarray:
         """Which way the persuader has argued so far, (n,), -1 to 1; 0 if this turn adds nothing."""
@@ -103,7 +97,7 @@ class Argument(BaseModel):
     def delivery(self, encoded_turns: np.ndarray) -> np.ndarray:
         """The factor on the cumulative stance by how the turn is put, (n,), at least 0."""
         return np.maximum(
-            0.0, _row_products(encoded_turns, self.delivery_weights) + self.delivery_intercept
+            0.0, row_products(encoded_turns, self.delivery_weights) + self.delivery_intercept
         )
 
     def scaled(self, factor: float) -> Argument:
@@ -116,7 +110,7 @@ class Argument(BaseModel):
         )
 
 
-class AttitudeModel(BaseModel):
+class AttitudeModel(AttitudePredictor):
     """Predicts a user's attitude and decision after each persuader turn; see the module's text.
 
     `user_models.learned.training.attitude_model` fits it.
@@ -135,13 +129,19 @@ class AttitudeModel(BaseModel):
     reaction_weights: tuple[float, ...] = Field(alias="hearing_weights")
     """Of the turn's encoding, (hidden size,)."""
     reaction_intercept: float = Field(alias="hearing_intercept")
-    ending_features: tuple[str, ...] = ENDING_FEATURES
-    ending_classes: tuple[Literal["continue", "accept", "refuse"], ...]
-    ending_weights: tuple[tuple[float, ...], ...]
-    """(n_classes, n_ending_features); the softmax of the scores gives the probabilities."""
-    ending_intercepts: tuple[float, ...]
-    fit: dict[str, float] = {}
-    """Goodness of fit by cross-validation over scenarios."""
+
+    @property
+    def draft_test(self) -> LinearTest | None:
+        """See `AttitudePredictor.draft_test`."""
+        return self.plausibility.model_samples
+
+    def steps(
+        self, dialogues: Sequence[Dialogue], words: TextEncoder, encoder: TurnEncoder
+    ) -> np.ndarray:
+        """See `AttitudePredictor.steps`."""
+        text_encoders = self.text_encoders(words, encoder)
+        turn_features = np.stack([features(dialogue, text_encoders) for dialogue in dialogues])
+        return self.step(turn_features, encoder(dialogues))
 
     def step(self, turn_features: np.ndarray, encoded_turns: np.ndarray) -> np.ndarray:
         """The change of attitude in Likert points, (n,), at most `MAX_STEP` either way.
@@ -158,59 +158,8 @@ class AttitudeModel(BaseModel):
     def negative_reaction(self, encoded_turns: np.ndarray) -> np.ndarray:
         """The cost of how the turn is put, (n,), at most 0."""
         return np.minimum(
-            0.0, _row_products(encoded_turns, self.reaction_weights) + self.reaction_intercept
+            0.0, row_products(encoded_turns, self.reaction_weights) + self.reaction_intercept
         )
-
-    def decision_probabilities(
-        self, attitude: float, step: float, stubbornness: float, turn: int
-    ) -> dict[Decision, float]:
-        """The probability of each decision.
-
-        Args:
-            attitude: after the step, 1 to 7.
-            step: of this turn.
-            stubbornness: of the persona, 0 to 1.
-            turn: number of the persuader's turn, from 1.
-        """
-        scores = np.asarray(self.ending_weights) @ [attitude, step, stubbornness, turn]
-        scores = scores + np.asarray(self.ending_intercepts)
-        probabilities = accept_refuse_probabilities(
-            scores[None], np.asarray([attitude]), self.ending_classes
-        )
-        accept, refuse = (float(column[0]) for column in probabilities)
-        return {
-            Decision.ACCEPT: accept,
-            Decision.REFUSE: refuse,
-            Decision.CONTINUE: 1.0 - accept - refuse,
-        }
-
-    def predict(
-        self,
-        dialogues: Sequence[Dialogue],
-        seeds: Sequence[int],
-        words: TextEncoder,
-        encoder: TurnEncoder,
-    ) -> list[tuple[float, Decision]]:
-        """Attitude and decision after the last persuader turn of each dialogue.
-
-        The attitude is a function of the dialogue; only the decision is drawn.
-
-        Args:
-            dialogues: each ends with a persuader turn.
-            seeds: of the decisions, one for each dialogue.
-            words: static word embeddings.
-            encoder: of turns.
-
-        Raises:
-            UserModelError: if a scenario has no persona with concerns; see `has_concerns`.
-        """
-        text_encoders = self.text_encoders(words, encoder)
-        turn_features = np.stack([features(dialogue, text_encoders) for dialogue in dialogues])
-        steps = self.step(turn_features, encoder(dialogues))
-        return [
-            self._decide(dialogue, float(step), seed)
-            for dialogue, step, seed in zip(dialogues, steps, seeds, strict=True)
-        ]
 
     def text_encoders(self, words: TextEncoder, encoder: TurnEncoder) -> TextEncoders:
         """The encoders with which this model's features are computed; see `predict`."""
@@ -220,67 +169,12 @@ class AttitudeModel(BaseModel):
             lambda text: self.plausibility(encoder.mean_state(text)),
         )
 
-    def _decide(self, dialogue: Dialogue, step: float, seed: int) -> tuple[float, Decision]:
-        attitude = clip_attitude(dialogue.attitude + step)
-        persona = dialogue.scenario.persona
-        stubbornness = persona.stubbornness if persona else 0.5
-        probabilities = self.decision_probabilities(
-            attitude, step, stubbornness, len(dialogue.persuader_turns)
-        )
-        uniform = derive_seed(seed, "decision") / 2**63
-        if uniform < probabilities[Decision.ACCEPT]:
-            return attitude, Decision.ACCEPT
-        if uniform < probabilities[Decision.ACCEPT] + probabilities[Decision.REFUSE]:
-            return attitude, Decision.REFUSE
-        return attitude, Decision.CONTINUE
-
-
-def accept_refuse_probabilities(
-    scores: np.ndarray, attitudes: np.ndarray, classes: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray]:
-    """The probabilities (n,) of accepting and of refusing.
-
-    Outside the attitudes at which they are possible they are 0, and their share goes to
-    `continue`.
-
-    Args:
-        scores: logits, (n, n_classes).
-        attitudes: after the step, (n,).
-        classes: the decision of each column of `scores`.
-    """
-    exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
-    softmax = exponentials / exponentials.sum(axis=1, keepdims=True)
-    by_class = dict(zip(classes, softmax.T, strict=True))
-    zeros = np.zeros(len(scores))
-    accept = np.where(attitudes >= MIN_ACCEPTING_ATTITUDE, by_class.get("accept", zeros), 0.0)
-    refuse = np.where(attitudes <= MAX_REFUSING_ATTITUDE, by_class.get("refuse", zeros), 0.0)
-    return accept, refuse
-
-
-def clip_attitude(attitude: float) -> float:
-    """The attitude within the scale.
-
-    >>> clip_attitude(7.5)
-    7.0
-    """
-    return min(MAX_ATTITUDE, max(MIN_ATTITUDE, attitude))
-
 
 def cumulative_stance(turn_features: np.ndarray, weights: Sequence[float]) -> np.ndarray:
     """`Argument.cumulative_stance` with these weights."""
     columns = slice(len(STANCE_FEATURES), len(STANCE_FEATURES) + len(CUMULATIVE_FEATURES))
-    sums = _row_products(turn_features[:, columns], weights)
+    sums = row_products(turn_features[:, columns], weights)
     return np.asarray(turn_features[:, -1] * np.tanh(sums))
-
-
-def _row_products(rows: np.ndarray, weights: Sequence[float]) -> np.ndarray:
-    """The scalar product of each row with the weights, (n,).
-
-    They are computed one by one: a matrix product rounds differently at another number of rows,
-    and a dialogue's result must not depend on the batch that it is in.
-    """
-    column = np.asarray(weights)
-    return np.array([row @ column for row in np.ascontiguousarray(rows)])
 
 
 def read_attitude_model(folder: Path) -> AttitudeModel | None:

@@ -1,4 +1,4 @@
-"""Encodings of persuader turns and texts: hidden states of a language model, not fine-tuned.
+"""Encodings of persuader turns and texts: hidden states of a language model.
 
 A persuader's turn is encoded as the hidden state, half-way up the layers, of the last token of the
 dialogue up to it (`user_models.learned.prompt.encoder_messages`). A single text is encoded as the
@@ -40,10 +40,18 @@ class TurnEncoder:
     Args:
         model: any causal language model; of a Llama-like one on a CPU, prefixes are cached.
         tokenizer: with a chat template.
+        depth: layers that are used; by default `ENCODER_DEPTH` of them.
         max_prefix_bytes: size of the prefix cache; by default 256 MiB in bf16, 512 in fp32.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, *, max_prefix_bytes: int | None = None) -> None:
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        depth: int | None = None,
+        max_prefix_bytes: int | None = None,
+    ) -> None:
         from persuade_env.llm.chat_template import generation_prompt_ids
         from persuade_env.llm.generation.cpu_llama import Llama
         from persuade_env.llm.generation.prefix_cache import PrefixCache
@@ -51,9 +59,8 @@ class TurnEncoder:
         self._tokenizer = tokenizer
         self.mean_state = lru_cache(_CACHED_TEXTS)(self._mean_state)
         """The mean of the hidden states of a text's tokens, (hidden size,); 0 of an empty one."""
-        self._depth = max(
-            1, round(ENCODER_DEPTH * model.config.get_text_config().num_hidden_layers)
-        )
+        layers = model.config.get_text_config().num_hidden_layers
+        self._depth = depth or max(1, round(ENCODER_DEPTH * layers))
         self._model: Any = None
         self._cpu_llama: Llama | None = None
         self._prefixes: PrefixCache | None = None

@@ -1,14 +1,14 @@
 """A user model learned from dialogues: an attitude model decides, a chat model writes the reply.
 
 The chat model is fine-tuned to write replies in the format of `user_models.reply_format`. Attitude
-and decision come from the attitude model (`user_models.learned.attitude_model`) and are given to
-the chat model, which writes tone and words. Where a scenario has no persona with concerns, or no
+and decision come from the attitude model (`user_models.learned.attitude_regressor`) and are given
+to the chat model, which writes tone and words. Where a scenario has no persona with concerns, or no
 attitude model was trained, the chat model writes the state too, under a constraint.
 
-Words are improved by importance resampling (Rubin, 1987): of a few drafts one is drawn in
-proportion to the odds that a person would say it, which the attitude model's plausibility test
-gives. In the limit of many drafts the result is distributed as people's words are, as far as those
-odds are right.
+With a linear attitude model (`user_models.learned.attitude_model`) words are improved by importance
+resampling (Rubin, 1987): of a few drafts one is drawn in proportion to the odds that a person would
+say it, which the model's plausibility test gives. In the limit of many drafts the result is
+distributed as people's words are, as far as those odds are right.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from persuade_env.protocols import Completion, StopReason, Usage, UserReply
 from persuade_env.seeding import derive_seed, generator
 from persuade_env.text.embedding import Embedder
 from persuade_env.text.normalize import one_line, whole_sentences
-from user_models.learned.attitude_model import AttitudeModel, read_attitude_model
+from user_models.learned.attitude_model import read_attitude_model
+from user_models.learned.attitude_predictor import AttitudePredictor
+from user_models.learned.attitude_regressor import ADAPTER, read_attitude_regressor
 from user_models.learned.encoder import TurnEncoder
 from user_models.learned.features import has_concerns
 from user_models.learned.plausibility import LinearTest
@@ -61,7 +63,7 @@ class LearnedUser:
     def __init__(
         self,
         chat: TransformersChat,
-        attitude_model: AttitudeModel | None = None,
+        attitude_model: AttitudePredictor | None = None,
         encoder: TurnEncoder | None = None,
         *,
         max_reply_tokens: int = 56,
@@ -110,14 +112,21 @@ class LearnedUser:
             for group in (predictable, others):
                 again = [index for index in group if index in failed]
                 replies |= self._write(again, dialogues, repair_seeds, predicted, replies)
-        if (
-            self.attitude_model is not None
-            and self.attitude_model.plausibility.model_samples is not None
-            and self.n_drafts > 1
-        ):
-            test = self.attitude_model.plausibility.model_samples
+        test = self.attitude_model.draft_test if self.attitude_model is not None else None
+        if test is not None and self.n_drafts > 1:
             replies |= self._resampled(replies, dialogues, seeds, test)
         return [replies[index] for index in range(len(dialogues))]
+
+    def attitudes(self, dialogues: Sequence[Dialogue]) -> list[float]:
+        """The attitude after the last persuader turn of each dialogue; no words are written.
+
+        Raises:
+            UserModelError: if there is no attitude model, or a scenario has no persona with
+                concerns.
+        """
+        if self.attitude_model is None or self.encoder is None:
+            raise UserModelError("this user has no attitude model: its attitude is in its reply")
+        return self.attitude_model.attitudes(dialogues, self._embed, self.encoder)
 
     def _resampled(
         self,
@@ -236,13 +245,20 @@ def _words(completion: Completion, *, after_state: bool = False) -> str:
 def _load(folder: Path, max_batch: int) -> LearnedUser:
     from persuade_env.llm.backends.transformers import load_checkpoint
     from persuade_env.llm.checkpoint import read_checkpoint
+    from persuade_env.llm.loading import load_merged, load_tokenizer
 
     chat = load_checkpoint(folder, "user_model", max_batch=max_batch)
+    base = read_checkpoint(folder, "user_model").base
+    regressor = read_attitude_regressor(folder)
+    if regressor is not None:
+        model = load_merged(base, [folder / ADAPTER])
+        return LearnedUser(
+            chat, regressor, TurnEncoder(model, load_tokenizer(base), depth=regressor.depth)
+        )
     attitude_model = read_attitude_model(folder)
     if attitude_model is None:
         return LearnedUser(chat)
-    encoder = TurnEncoder.load(read_checkpoint(folder, "user_model").base)
-    return LearnedUser(chat, attitude_model, encoder)
+    return LearnedUser(chat, attitude_model, TurnEncoder.load(base))
 
 
 def from_spec(

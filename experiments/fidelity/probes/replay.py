@@ -24,7 +24,7 @@ from persuade_env.protocols import PersuaderReply, UserModel, UserReply
 from persuade_env.rollout import play
 from persuade_env.seeding import derive_seed
 from persuade_env.text.embedding import Embedder
-from user_models.learned.attitude_model import AttitudeModel
+from user_models.learned.attitude_predictor import AttitudePredictor
 from user_models.learned.encoder import TurnEncoder
 from user_models.learned.features import has_concerns
 from user_models.learned.user import LearnedUser
@@ -71,7 +71,7 @@ class AttitudeOnlyUser:
         encoder: of the learned user.
     """
 
-    def __init__(self, attitude_model: AttitudeModel, encoder: TurnEncoder) -> None:
+    def __init__(self, attitude_model: AttitudePredictor, encoder: TurnEncoder) -> None:
         self.attitude_model = attitude_model
         self.encoder = encoder
         self._embed = Embedder()

@@ -12,7 +12,8 @@ from persuade_env.protocols import persuader_view
 from persuade_env.scenarios import load_corpus
 from persuade_env.text.embedding import Embedder
 from tests.helpers import dialogue_after, felt, scenario
-from user_models.learned.attitude_model import FILE, MAX_STEP, read_attitude_model
+from user_models.learned.attitude_model import FILE, read_attitude_model
+from user_models.learned.attitude_predictor import MAX_STEP
 from user_models.learned.features import FEATURES, features
 
 EMBED = Embedder()

@@ -6,7 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from user_models.learned.attitude_model import accept_refuse_probabilities, clip_attitude
+from user_models.learned.attitude_predictor import (
+    ENDING_FEATURES,
+    accept_refuse_probabilities,
+    clip_attitude,
+)
 from user_models.learned.training.examples import TrainingExample
 
 _MAX_LOGIT_SHIFT = 2.0
@@ -32,6 +36,8 @@ def fit_decision_model(
     from sklearn.linear_model import LogisticRegression
 
     decisions = [str(example.decision) for example in examples]
+    if len(set(decisions)) == 1:
+        return decisions[:1], np.zeros((1, len(ENDING_FEATURES))), np.zeros(1)
     regression = LogisticRegression(C=10.0, max_iter=2000)
     inputs = _ending_features(examples, steps)
     regression.fit(inputs, decisions)

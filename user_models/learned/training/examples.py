@@ -86,7 +86,7 @@ def recorded_examples(
                 example = _example(
                     record,
                     recorded,
-                    _until(whole, index),
+                    until(whole, index),
                     turn.attitude - attitude,
                     turn.decision,
                     text_encoders,
@@ -136,8 +136,8 @@ def negative_examples(
                     continue
                 if rng.random() >= share:
                     continue
-                negative = _negative_turn(whole.turns[:index], foreign, rng)
-                dialogue = _until(whole, index, negative)
+                negative = negative_turn(whole.turns[:index], foreign, rng)
+                dialogue = until(whole, index, negative)
                 examples.append(
                     _example(record, recorded, dialogue, step, None, text_encoders, encoder)
                 )
@@ -167,13 +167,13 @@ def _example(
     )
 
 
-def _until(dialogue: Dialogue, index: int, last: PersuaderTurn | None = None) -> Dialogue:
+def until(dialogue: Dialogue, index: int, last: PersuaderTurn | None = None) -> Dialogue:
     """The turns before `index`, the last of them replaced where another one is given."""
     turns = dialogue.turns[:index] if last is None else (*dialogue.turns[: index - 1], last)
     return Dialogue.model_construct(scenario=dialogue.scenario, turns=turns)
 
 
-def _negative_turn(
+def negative_turn(
     turns: Sequence[PersuaderTurn | PersuadeeTurn],
     foreign: Sequence[PersuaderTurn],
     rng: np.random.Generator,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,12 @@ from persuade_env.llm.training.lora import (
 )
 from persuade_env.seeding import derive_seed, generator
 from user_models.learned.attitude_model import FILE as ATTITUDE_MODEL_FILE
+from user_models.learned.attitude_regressor import ADAPTER as ATTITUDE_ADAPTER
+from user_models.learned.attitude_regressor import FILE as ATTITUDE_REGRESSOR_FILE
 from user_models.learned.encoder import TurnEncoder
 from user_models.learned.prompt import user_messages
 from user_models.learned.training.attitude_model import check_records, fit_attitude_model
+from user_models.learned.training.attitude_regressor import fit_attitude_regressor
 from user_models.learned.training.config import UserModelSettings
 from user_models.learned.training.model_samples import FILE as SAMPLES_FILE
 from user_models.learned.training.model_samples import model_samples, write_model_samples
@@ -101,9 +105,9 @@ def train_user_model(
 ) -> list[dict[str, float]]:
     """Trains the learned user on the dialogues of `records`; writes a checkpoint to `folder`.
 
-    The chat model is trained first, since its samples are the implausible examples that the
+    The chat model is trained first, since its samples are the implausible examples that a linear
     attitude model's plausibility test is fitted to. They are kept in the folder
-    (`user_models.learned.training.model_samples`).
+    (`user_models.learned.training.model_samples`). A regressor needs none.
 
     Args:
         records: recorded dialogues.
@@ -112,7 +116,8 @@ def train_user_model(
         settings: of both models.
         seed: of everything that is drawn.
         callbacks: of the chat model's trainer.
-        progress: called with the number of samples just drawn from the chat model.
+        progress: called with the number of dialogues that the regressor has just learned from, or
+            of samples just drawn from the chat model for a linear attitude model.
 
     Returns:
         The training log, see `train_lora`.
@@ -124,19 +129,30 @@ def train_user_model(
     settings = settings or UserModelSettings()
     tokenizer = load_tokenizer(base)
     StateConstraint(tokenizer)  # refuses a tokenizer that can't write a state before training
-    if settings.attitude_model is not None:
+    if settings.attitude_regressor or settings.attitude_model:
         check_records(records)
     folder.mkdir(parents=True, exist_ok=True)
     # An earlier checkpoint's parts must not be mixed with the new ones.
-    for earlier in (CHECKPOINT_FILE, ATTITUDE_MODEL_FILE, SAMPLES_FILE):
+    for earlier in (CHECKPOINT_FILE, ATTITUDE_MODEL_FILE, ATTITUDE_REGRESSOR_FILE, SAMPLES_FILE):
         (folder / earlier).unlink(missing_ok=True)
+    shutil.rmtree(folder / ATTITUDE_ADAPTER, ignore_errors=True)
     examples = user_examples(records, tokenizer, settings, seed)
     adapter = folder / "adapter-0"
     log = train_lora(
         examples, adapter, tokenizer, base=base, settings=settings.lora, callbacks=callbacks
     )
     scale_adapter(adapter, settings.adapter_scale)
-    if settings.attitude_model is not None:
+    if settings.attitude_regressor is not None:
+        regressor = fit_attitude_regressor(
+            records,
+            folder,
+            derive_seed(seed, "attitude"),
+            base=base,
+            settings=settings.attitude_regressor,
+            progress=progress,
+        )
+        (folder / ATTITUDE_REGRESSOR_FILE).write_text(regressor.model_dump_json(indent=1) + "\n")
+    elif settings.attitude_model is not None:
         samples = model_samples(
             load_chat(base, adapters=[adapter]),
             records,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from user_models.learned.attitude_model import accept_refuse_probabilities
+from user_models.learned.attitude_predictor import accept_refuse_probabilities
 from user_models.learned.training.decision_model import scale_odds
 
 

@@ -8,6 +8,8 @@ from persuade_env.llm.checkpoint import FILE as CHECKPOINT_FILE
 from persuade_env.llm.training.logprobs import IGNORED
 from persuade_env.scenarios import load_corpus
 from user_models.learned.attitude_model import FILE as ATTITUDE_MODEL_FILE
+from user_models.learned.attitude_regressor import ADAPTER as ATTITUDE_ADAPTER
+from user_models.learned.attitude_regressor import FILE as ATTITUDE_REGRESSOR_FILE
 from user_models.learned.training import train as training
 from user_models.learned.training.config import UserModelSettings
 from user_models.learned.training.model_samples import FILE as SAMPLES_FILE
@@ -56,23 +58,31 @@ def turns_with_halves(record):
     ]
 
 
-def test_an_aborted_training_leaves_no_checkpoint(monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("settings", "step"),
+    [
+        (UserModelSettings(), "fit_attitude_regressor"),
+        (UserModelSettings(attitude_regressor=None), "model_samples"),
+    ],
+)
+def test_an_aborted_training_leaves_no_checkpoint(monkeypatch, tmp_path, settings, step):
     """Nor any part of an earlier one, whose attitude model belongs to another chat model."""
-    for earlier in (CHECKPOINT_FILE, ATTITUDE_MODEL_FILE, SAMPLES_FILE):
+    for earlier in (CHECKPOINT_FILE, ATTITUDE_MODEL_FILE, ATTITUDE_REGRESSOR_FILE, SAMPLES_FILE):
         (tmp_path / earlier).write_text("{}")
+    (tmp_path / ATTITUDE_ADAPTER).mkdir()
     monkeypatch.setattr(training, "train_lora", lambda *args, **kwargs: [])
     monkeypatch.setattr(training, "load_chat", lambda *args, **kwargs: None)
     scaled = {}
     monkeypatch.setattr(training, "scale_adapter", lambda *args: scaled.update([args]))
 
-    def abort(*args):
+    def abort(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "model_samples", abort)
+    monkeypatch.setattr(training, step, abort)
     with pytest.raises(KeyboardInterrupt):
-        training.train_user_model(load_corpus("train")[:2], tmp_path)
+        training.train_user_model(load_corpus("train")[:2], tmp_path, settings=settings)
     assert not list(tmp_path.iterdir())
-    assert scaled == {tmp_path / "adapter-0": UserModelSettings().adapter_scale}
+    assert scaled == {tmp_path / "adapter-0": settings.adapter_scale}
 
 
 def test_records_without_an_attitude_model_are_refused_before_training(monkeypatch, tmp_path):

@@ -1,0 +1,73 @@
+"""A packed row is read as its dialogues would be one by one, and what moves people is learned."""
+
+import numpy as np
+
+from persuade_env.dialogue import PersuadeeTurn, PersuaderTurn, RecordedDialogue, ScenarioRecord
+from persuade_env.llm.loading import load_merged, load_tokenizer
+from persuade_env.llm.training.config import LoraSettings
+from tests.helpers import scenario
+from user_models.learned.attitude_regressor import ADAPTER
+from user_models.learned.encoder import TurnEncoder
+from user_models.learned.training.attitude_regressor import (
+    fit_attitude_regressor,
+)
+from user_models.learned.training.config import AttitudeRegressorSettings
+from user_models.learned.training.examples import until
+
+
+def record_of(index, *moves):
+    """A scenario whose person is moved up by "yes" and down by "no"."""
+    place, turns = scenario(), []
+    attitude = place.initial_attitude
+    for move in moves:
+        attitude += move
+        word = "yes" if move > 0 else "no"
+        turns.append(PersuaderTurn(response=f"{word} {word} {word}"))
+        turns.append(PersuadeeTurn(attitude=attitude, response="I see."))
+    return ScenarioRecord.model_validate(
+        {
+            **place.model_dump(),
+            "id": f"toy-{index:03}",
+            "dialogues": [RecordedDialogue(id="d", turns=tuple(turns)).model_dump()],
+        }
+    )
+
+
+def test_what_moves_people_is_learned(tiny, tmp_path):
+    """Yes moves up and no down: on scenarios that were held out the steps are foreseen."""
+    rng = np.random.default_rng(0)
+    records = [record_of(i, *rng.choice([-0.5, 0.5], size=4)) for i in range(16)]
+    settings = AttitudeRegressorSettings(
+        depth=1.0,
+        epochs=12,
+        held_out_share=0.25,
+        lora=LoraSettings(learning_rate=1e-2, rank=8, batch_size=2),
+    )
+    told = []
+    regressor = fit_attitude_regressor(
+        records, tmp_path, 5, base=tiny, settings=settings, progress=told.append
+    )
+    assert sum(told) == 12 * 12
+    assert regressor.fit["turns"] == 16
+    assert regressor.fit["step_correlation"] > 0.9
+    tokenizer = load_tokenizer(tiny)
+    encoder = TurnEncoder(load_merged(tiny, [tmp_path / ADAPTER]), tokenizer, depth=regressor.depth)
+    up, down = (record_of(99, move) for move in (0.5, -0.5))
+    steps = regressor.step(
+        encoder([until(record.dialogue(record.dialogues[0]), 1) for record in (up, down)])
+    )
+    assert steps[0] > 0.2
+    assert steps[1] < -0.2
+    empty = until(up.dialogue(up.dialogues[0]), 1, PersuaderTurn(response=""))
+    assert regressor.step(encoder([empty]))[0] < steps[0]
+
+
+def test_the_same_seed_gives_the_same_regressor(tiny, tmp_path):
+    records = [record_of(index, 0.5, -0.5) for index in range(4)]
+    settings = AttitudeRegressorSettings(epochs=1, lora=LoraSettings(batch_size=1, max_steps=2))
+    first, second, other = (
+        fit_attitude_regressor(records, tmp_path / name, seed, base=tiny, settings=settings)
+        for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    )
+    assert first == second
+    assert first.weights != other.weights
