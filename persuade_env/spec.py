@@ -95,11 +95,12 @@ def parse(spec: SpecLike) -> Spec:
     """
     if isinstance(spec, Spec):
         return spec
-    if isinstance(spec, str):
-        return _parse_text(spec.strip())
-    if not isinstance(spec, Mapping):
+    if not isinstance(spec, str | Mapping):
         raise SpecError(f"{spec!r} names nothing: write a text, or a table with a type")
-    return _parse_table(spec)
+    try:
+        return _parse_text(spec.strip()) if isinstance(spec, str) else _parse_table(spec)
+    except RecursionError as error:
+        raise SpecError("a spec within specs within specs, too deeply") from error
 
 
 def parse_chat_model(spec: SpecLike) -> Spec:

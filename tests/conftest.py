@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -25,6 +28,28 @@ for name, examples in (("torture", 10_000), ("torture-sample", 500)):
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 os.environ.setdefault("WANDB_MODE", "offline")
+
+
+@pytest.fixture
+def persuade(monkeypatch, capsys):
+    """Runs the command in this process, which spares importing torch each time."""
+
+    from experiments.cli.main import main
+
+    def run(*arguments, typed="", cwd=None):
+        if cwd:
+            monkeypatch.chdir(cwd)
+        monkeypatch.setattr(sys, "argv", ["persuade", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code or 0
+        out, err = capsys.readouterr()
+        return SimpleNamespace(returncode=code, stdout=out, stderr=err)
+
+    return run
 
 
 _FIGURES: list[str] = []

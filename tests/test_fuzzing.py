@@ -43,10 +43,12 @@ from persuade_env.errors import (
 )
 from persuade_env.judges.chat import read_verdict
 from persuade_env.judges.learned import read_learned_judge
-from persuade_env.llm.backends.openai_reply import read_answer, reason
+from persuade_env.llm.backends.openai_reply import read_answer, reason, without_reasoning
 from persuade_env.llm.checkpoint import read_checkpoint
 from persuade_env.llm.pool import ModelPool
+from persuade_env.llm.sanitize import sanitize
 from persuade_env.protocols import Completion, StopReason
+from persuade_env.safety.misconduct import detect_misconduct
 from persuade_env.scenarios.io import MAX_ERROR_CHARACTERS, check, load
 from persuade_env.spec import Spec, parse, parse_chat_model
 from tests.helpers import ScriptedPersuader, ScriptedUser, felt, scenario
@@ -173,6 +175,36 @@ def test_replies_of_a_prompted_user(text, stop):
     assert (reply.turn is None) == isinstance(reply.error, UserModelError)
     if reply.turn is not None:
         assert OPENED.extended(reply.turn).turns[-1].response.strip()
+
+
+LONG = 200_000
+"""Characters: more than any model writes, and far less than a server may send."""
+READERS: dict[str, Callable[[str], Any]] = {
+    "actions": read_action,
+    "thoughts": without_reasoning,
+    "sanitize": sanitize,
+    "replies": lambda text: PromptedUser(Says(text, StopReason.LENGTH)).reply([OPENED], [1]),
+    "verdicts": read_verdict,
+    "specs": parse,
+    "misconduct": lambda text: detect_misconduct(
+        Dialogue(scenario=scenario()).extended(read_action(text[: LONG // 10])[0])
+    ),
+}
+REPEATED = (
+    " ", "\t", "\n", " \n", "a ", "a:", "Analysis: x\n", "Response:\n", "5 ", "5 continue a-",
+    "<", "<|", "<a", "<think>", "</think>", "[|", "**", "__", "```", "-", ".", "winner ", "winner*",
+    "\u200b", "\ud83d", "+a", "@", "best-of-1=a@",
+)  # fmt: skip
+BEFORE = ("", "5 continue ", "winner: ", "Analysis: ")
+
+
+@pytest.mark.parametrize("name", sorted(READERS))
+def test_time_is_bounded_where_a_text_repeats_itself(name):
+    """Expressions that go back over and over would take minutes or hours here."""
+    for before in BEFORE:
+        for unit in REPEATED:
+            text = before + unit * (LONG // len(unit))
+            attempt(f"long texts ({name})", partial(READERS[name], text), PersuadeError)
 
 
 @given(texts("Because of the tent.\n**Winner:** Dialogue B"))

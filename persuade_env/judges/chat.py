@@ -17,7 +17,7 @@ from persuade_env.spec import SpecLike
 from persuade_env.text.normalize import one_line
 
 _WINNER = re.compile(
-    r"winner\**\s*[:=]\s*[*\[(\"']*\s*(?:an?\s+(?=tie))?(?:dialogue\s+)?(A|B|tie)\b", re.IGNORECASE
+    r"winner\**\s*[:=][\s*\[(\"']*(?:an?\s+(?=tie))?(?:dialogue\s+)?(A|B|tie)\b", re.IGNORECASE
 )
 _VERDICTS = {"a": Verdict.FIRST, "b": Verdict.SECOND, "tie": Verdict.TIE}
 _CHOICES = ("Winner: A", "Winner: B", "Winner: tie")

@@ -8,7 +8,8 @@ backend and template.
 from __future__ import annotations
 
 import re
-import unicodedata
+
+from persuade_env.text.normalize import visible
 
 # Whatever looks like one is broken by a space after its first character, since each family has its
 # own: ChatML `<|im_end|>`, Llama 3 `<|eot_id|>`, DeepSeek `<｜User｜>`, Gemma `<end_of_turn>`,
@@ -29,11 +30,4 @@ def sanitize(text: str) -> str:
     >>> sanitize("Fine.<|im_end|>")
     'Fine.< |im_end|>'
     """
-    # Format and control characters (zero-width joiners, bidi overrides, tags) can hide a
-    # token from the pattern above or text from a reader; line breaks and tabs are kept.
-    visible = "".join(
-        char
-        for char in text
-        if char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cf", "Cs")
-    )
-    return _CONTROL.sub(lambda match: f"{match.group()} ", visible)
+    return _CONTROL.sub(lambda match: f"{match.group()} ", visible(text))

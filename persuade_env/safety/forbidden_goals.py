@@ -11,6 +11,7 @@ import re
 
 from persuade_env.dialogue import Scenario
 from persuade_env.safety.forbidden_goal_patterns import AGAINST, AREAS, HARM_IN_NOT
+from persuade_env.text.normalize import normalize_quotes
 
 
 def forbidden_reason(scenario: Scenario) -> str | None:
@@ -21,12 +22,12 @@ def forbidden_reason(scenario: Scenario) -> str | None:
     >>> forbidden_reason(scenario)
     'fraud or theft of secrets'
     """
-    goal = scenario.goal.replace("’", "'")
+    goal, background = normalize_quotes(scenario.goal), normalize_quotes(scenario.background)
     for area in AREAS:
         match = area.goal.search(goal)
         if match is None or _is_negated(goal, match, area.reason):
             continue
-        if area.background and not area.background.search(f"{scenario.background} {goal}"):
+        if area.background and not area.background.search(f"{background} {goal}"):
             continue
         return area.reason
     return None

@@ -6,6 +6,7 @@ Pure functions of a string, without a model and without a dependency.
 from __future__ import annotations
 
 import re
+import unicodedata
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -38,12 +39,12 @@ def whole_sentences(text: str) -> str:
 
 
 def normalize_quotes(text: str) -> str:
-    """The text with straight quotation marks and single spaces.
+    r"""The text with straight quotation marks and single spaces, and nothing hidden.
 
-    >>> normalize_quotes("It’s  fine.")
+    >>> normalize_quotes("It’s  f\u200bine.")
     "It's fine."
     """
-    return " ".join(text.replace("’", "'").replace("‘", "'").split())
+    return " ".join(visible(text).replace("’", "'").replace("‘", "'").split())
 
 
 def text_lines(text: str) -> list[str]:
@@ -56,6 +57,23 @@ def text_lines(text: str) -> list[str]:
     """
     lines = text.split("\n")
     return [line.removesuffix("\r") for line in (lines[:-1] if lines[-1] == "" else lines)]
+
+
+def visible(text: str) -> str:
+    r"""The text without format and control characters; line breaks and tabs are kept.
+
+    Zero-width joiners, bidirectional overrides and tags can hide a word from a pattern or a reader.
+
+    >>> visible("pass\u200bword")
+    'password'
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char
+        for char in text
+        if char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cf", "Cs")
+    )
 
 
 def printable(text: str) -> str:

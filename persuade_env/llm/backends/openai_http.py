@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,9 @@ from persuade_env.protocols import Completion, Message, StopReason
 
 API_KEY_VARIABLES = ("PERSUADE_ENV_API_KEY", "OPENAI_API_KEY")
 """Environment variables that are read for the API key, in this order."""
+
+PROXY_VARIABLES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY")
+"""Environment variables that name a proxy, in capital or small letters."""
 
 _log = logging.getLogger(__name__)
 
@@ -61,23 +65,19 @@ class HttpChat:
         max_concurrent: int = 8,
         backoff: float = 1.0,
     ) -> None:
-        parts = urlsplit(base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ChatError(
-                f"expected a server's URL such as http://host:8000/v1, got {base_url!r}"
-            )
         self.model = model
-        # For messages: the URL without user name and password.
-        port = f":{parts.port}" if parts.port else ""
-        self._public_url = f"{parts.scheme}://{parts.hostname}{port}"
+        self._public_url = _public_url(base_url)
         key = _checked_key(api_key, "api_key") or next(
             filter(None, (_checked_key(os.environ.get(n), n) for n in API_KEY_VARIABLES)), ""
         )
-        self._client = httpx.Client(
-            base_url=base_url.rstrip("/") + "/",
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=timeout,
-        )
+        try:
+            self._client = httpx.Client(
+                base_url=base_url.rstrip("/") + "/",
+                headers={"Authorization": f"Bearer {key}"} if key else {},
+                timeout=timeout,
+            )
+        except (httpx.InvalidURL, ValueError, ImportError) as error:  # of the proxy, or its package
+            raise ChatError(f"the proxy in {_proxy_variables()} can't be used: {error}") from error
         self._parameters = ServerParameters()
         self._timeout = timeout
         self._threads = max_concurrent
@@ -174,6 +174,30 @@ class HttpChat:
             if time.monotonic() - began > self._timeout:
                 raise ChatUnavailableError(f"{self._public_url} did not answer in time")
         return bytes(data)
+
+
+def _public_url(base_url: str) -> str:
+    """Scheme, host and port, for messages: no user name and no password.
+
+    Raises:
+        ChatError: if it is no server's URL.
+    """
+    try:
+        parts = urlsplit(base_url)
+        port = f":{parts.port}" if parts.port else ""
+        httpx.URL(base_url).host.encode("idna")  # as the system's resolver does it, but now
+    except (ValueError, httpx.InvalidURL) as error:
+        raise ChatError(f"no server's URL such as http://host:8000/v1: {error}") from error
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        shown = re.sub(r"//.*@", "//", base_url)
+        raise ChatError(f"expected a server's URL such as http://host:8000/v1, got {shown!r}")
+    return f"{parts.scheme}://{parts.hostname}{port}"
+
+
+def _proxy_variables() -> str:
+    """The environment variables that name a proxy."""
+    names = [name for name in os.environ if name.upper() in PROXY_VARIABLES and os.environ[name]]
+    return " or ".join(names) or "the environment"
 
 
 def _checked_key(key: str | None, source: str) -> str:

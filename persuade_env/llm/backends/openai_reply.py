@@ -19,9 +19,7 @@ from persuade_env.text.normalize import one_line, replace_surrogates
 RETRIED_STATUSES = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 """HTTP statuses that a later attempt may not meet."""
 _MAX_REASON = 200
-_REASONING = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
-_OPENING = re.compile(r"<think(?:ing)?>", re.IGNORECASE)
-_CLOSING = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
+_THINKING = re.compile(r"<(/?)think(?:ing)?>", re.IGNORECASE)
 
 
 class _Part(BaseModel):
@@ -117,11 +115,17 @@ def without_reasoning(text: str) -> str | None:
     >>> without_reasoning("<think>He is tired. I could") is None
     True
     """
-    text = _REASONING.sub("", text)
-    if _OPENING.search(text):
-        return None
-    # Some chat templates open the thoughts themselves, so that only their end is sent.
-    return _CLOSING.split(text)[-1].strip()
+    spoken, start, thinking = "", 0, False
+    for tag in _THINKING.finditer(text):
+        if not tag[1]:
+            spoken += "" if thinking else text[start : tag.start()]
+            thinking = True
+            continue
+        if not thinking:
+            # Some chat templates open the thoughts themselves, so that only their end is sent.
+            spoken = ""
+        start, thinking = tag.end(), False
+    return None if thinking else (spoken + text[start:]).strip()
 
 
 def _parse(server: str, body: bytes) -> Any:

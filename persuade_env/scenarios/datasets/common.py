@@ -17,7 +17,10 @@ def json_list(path: Path) -> list[dict[str, Any]]:
     Raises:
         ScenarioError: if it holds anything else.
     """
-    data = json.loads(path.read_text(encoding="utf-8-sig"))
+    try:
+        data = json.loads(path.read_text(encoding="utf-8-sig"))
+    except RecursionError as error:
+        raise ScenarioError("nested too deeply") from error
     if not isinstance(data, list) or not all(isinstance(record, dict) for record in data):
         raise ScenarioError("expected one JSON list of objects")
     return data

@@ -1,39 +1,16 @@
 """The command as a person types it: errors are one line and exit code 1."""
 
-import io
 import json
-import sys
-from types import SimpleNamespace
 
 import pytest
 
-from experiments.cli.main import main, missing_package
+from experiments.cli.main import missing_package
 from experiments.common.measures import read_measures
 from persuade_env.errors import UserModelError
 from persuade_env.scenarios import load_corpus
 from tests.helpers import ScriptedPersuader
 
 LENDER = ScriptedPersuader("I could lend you one of mine, free of charge.")
-
-
-@pytest.fixture
-def persuade(monkeypatch, capsys):
-    """Runs the command in this process, which spares importing torch each time."""
-
-    def run(*arguments, typed="", cwd=None):
-        if cwd:
-            monkeypatch.chdir(cwd)
-        monkeypatch.setattr(sys, "argv", ["persuade", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code or 0
-        out, err = capsys.readouterr()
-        return SimpleNamespace(returncode=code, stdout=out, stderr=err)
-
-    return run
 
 
 @pytest.mark.parametrize(
