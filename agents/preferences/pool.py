@@ -26,12 +26,12 @@ class PoolSettings:
     """How a pool of candidate turns is sampled.
 
     >>> PoolSettings(n_contexts=500).n_candidates
-    8
+    6
     """
 
-    n_contexts: int = 100
+    n_contexts: int = 72
     """Dialogue contexts, drawn without replacement from the training scenarios."""
-    n_candidates: int = 8
+    n_candidates: int = 6
     """Candidate turns per context."""
     temperature: float = 1.0
     """Of the persuader; candidates should differ more than turns that are said."""

@@ -81,8 +81,9 @@ class RunSettings:
     user_models: tuple[str, ...] = ("learned", "concerns")
     """Whom the agents are benchmarked against; they learn from `train_user` and from no other.
     `held-out` is a second learned user, trained on the other half of the training scenarios."""
-    max_train_scenarios: int | None = None
-    """Only this many training scenarios; none for all."""
+    max_train_scenarios: int | None = 96
+    """Only this many training scenarios, so that a run stays near an hour on 2 slow cores; none for
+    all."""
     max_test_scenarios: int | None = 14
     """Only this many test scenarios, so that a run stays under an hour on 2 slow cores; none for
     all."""

@@ -22,8 +22,8 @@ _REGRESSED_LAYERS = 1.1
 negative examples and without the vocabulary."""
 _MODEL_SAMPLE = 0.5
 _ATTITUDE_MODEL_SCENARIO = 0.7
-_USER_REPLY = 1.1
-"""A turn of a learned user, its drafts included, at a batch of 16."""
+_USER_REPLY, _DRAFTED_REPLY = 0.45, 1.1
+"""A turn of a learned user at a batch of 16, without drafts and with four."""
 _PERSUADER_REPLY = 0.9
 _REPLY_TOKENS = 112
 """At which these replies were measured."""
@@ -58,8 +58,9 @@ class Forecast:
         )
         half = len(train) // 2
         length = (settings.max_reply_tokens or _REPLY_TOKENS) / _REPLY_TOKENS
-        learned = 0.0 if settings.train_user == "concerns" else _USER_REPLY
         regressor = settings.user_model.attitude_regressor
+        reply = _USER_REPLY if regressor else _DRAFTED_REPLY
+        learned = 0.0 if settings.train_user == "concerns" else reply
         linear = None if regressor else settings.user_model.attitude_model
         samples = linear.model_samples if linear else 0
         user = (
@@ -105,10 +106,10 @@ class Forecast:
             * played_turns
             * (
                 len(writing) * len(settings.user_models) * _PERSUADER_REPLY
-                + len(settings.agents) * len(slow_users) * _USER_REPLY
+                + len(settings.agents) * len(slow_users) * reply
             ),
             "fidelity": settings.fidelity_scenarios
-            * (_PROBE_SCENARIO + _SENSE_CONTEXTS * length * (_USER_REPLY + _PERSUADER_REPLY)),
+            * (_PROBE_SCENARIO + _SENSE_CONTEXTS * length * (reply + _PERSUADER_REPLY)),
             "report": _REPORT,
         }
         return cls({name: expected[name] for name in names if name in expected})

@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from pydantic import ValidationError
 
 from persuade_env.dialogue import Dialogue
 from persuade_env.errors import UserModelError
@@ -80,7 +79,7 @@ def read_attitude_regressor(folder: Path) -> AttitudeRegressor | None:
         return AttitudeRegressor.model_validate_json(path.read_text())
     except FileNotFoundError:
         return None
-    except (OSError, ValidationError) as error:
+    except (OSError, ValueError) as error:  # of which pydantic's errors are
         raise UserModelError(
             f"cannot read {path}; if an earlier version made it, train it again: {error}"
         ) from error

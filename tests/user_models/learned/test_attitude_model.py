@@ -13,7 +13,11 @@ from persuade_env.scenarios import load_corpus
 from persuade_env.text.embedding import Embedder
 from tests.helpers import dialogue_after, felt, scenario
 from user_models.learned.attitude_model import FILE, read_attitude_model
-from user_models.learned.attitude_predictor import MAX_STEP
+from user_models.learned.attitude_predictor import (
+    MAX_REFUSING_ATTITUDE,
+    MAX_STEP,
+    MIN_ACCEPTING_ATTITUDE,
+)
 from user_models.learned.features import FEATURES, features
 
 EMBED = Embedder()
@@ -123,9 +127,9 @@ def test_no_dialogue_ends_where_the_corpus_has_no_endings(attitude_model):
             probabilities = attitude_model.decision_probabilities(float(attitude), change, 0.5, 4)
             assert sum(probabilities.values()) == pytest.approx(1.0)
             assert min(probabilities.values()) >= 0
-            if attitude < 5.5:
+            if attitude < MIN_ACCEPTING_ATTITUDE:
                 assert probabilities[Decision.ACCEPT] == 0
-            if attitude > 3:
+            if attitude > MAX_REFUSING_ATTITUDE:
                 assert probabilities[Decision.REFUSE] == 0
     # Corpus dialogues seldom end before the fourth exchange, and that is learned too.
     accepting = [

@@ -44,7 +44,11 @@ def test_alone_in_the_batch_the_words_are_the_same_at_any_width(
 ):
     # As `learned=FOLDER@deterministic` loads it.
     user = LearnedUser(
-        TransformersChat(chat.model, tokenizer, max_batch=1), attitude_model, encoder
+        TransformersChat(chat.model, tokenizer, max_batch=1),
+        attitude_model,
+        encoder,
+        max_reply_tokens=24,
+        n_drafts=2,
     )
     dialogues = [
         Dialogue(scenario=record.scenario).extended(PersuaderTurn(response="Why not?"))
