@@ -8,7 +8,6 @@ the loss. A dialogue that failed has no reward, rather than a reward of 0.
 
 from __future__ import annotations
 
-import json
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -17,11 +16,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from agents.persuaders.intent_to_strategy import IntentToStrategyPersuader
-from agents.persuaders.prompts import persuader_messages
 from agents.training.config import GRPOSettings
 from agents.training.metrics import episode_metrics
 from agents.training.policy import samples_from_copy, sampling_copy
-from persuade_env.dialogue import Dialogue, Scenario
+from persuade_env.dialogue import Scenario
 from persuade_env.episode import Episode, start
 from persuade_env.errors import PersuadeError
 from persuade_env.llm.backends.transformers import TransformersChat
@@ -32,7 +30,6 @@ from persuade_env.llm.training.lora import lora_config
 from persuade_env.metrics import MetricsLogger
 from persuade_env.protocols import (
     Completion,
-    Message,
     Persuader,
     PersuaderReply,
     UserModel,
@@ -156,7 +153,6 @@ def make_trainer(
     settings: GRPOSettings,
     *,
     make_persuader: Callable[[TransformersChat], Persuader],
-    render: Callable[[Dialogue], list[Message]] = persuader_messages,
     peft_config: Any = None,
     callbacks: Sequence[Any] = (),
     on_episodes: Callable[[list[Episode]], None] = lambda _: None,
@@ -171,7 +167,6 @@ def make_trainer(
         folder: for the trainer's files.
         settings: hyperparameters.
         make_persuader: makes the persuader that samples from a chat model.
-        render: the chat that this persuader continues in an empty dialogue.
         peft_config: of a new adapter; without one all weights are trained.
         callbacks: `transformers.TrainerCallback` objects.
         on_episodes: called with the episodes of each step.
@@ -182,13 +177,11 @@ def make_trainer(
     from trl import GRPOConfig, GRPOTrainer
 
     reward = Reward(dict(settings.reward))
-    by_prompt = {
-        _key(render(persuader_view(Dialogue(scenario=scenario)))): scenario
-        for scenario in scenarios
-    }
     rng = generator(derive_seed(settings.seed, "grpo"))
     n_groups = settings.steps * settings.groups
-    rows = [list(by_prompt)[int(rng.integers(len(by_prompt)))] for _ in range(n_groups)]
+    # TRL hands a row's prompt back and nothing else of it. It is a scenario's place in the list, as
+    # scenarios that differ in the persona alone have the same first prompt.
+    rows = [{"prompt": str(int(rng.integers(len(scenarios))))} for _ in range(n_groups)]
     calls = 0
 
     def roll_out(prompts: list[Any], trainer: Any) -> dict[str, Any]:
@@ -202,15 +195,14 @@ def make_trainer(
             top_k=1024,
             max_context_tokens=4096,
         )
-        keys = [_key(prompt) for prompt in prompts]
         count = settings.group_size
-        groups = [index // count for index in range(len(keys))]
+        groups = [index // count for index in range(len(prompts))]
         episodes, trajectories = rollout_group(
             make_persuader(chat),
             user_model,
-            [by_prompt[key] for key in keys],
+            [scenarios[int(prompt)] for prompt in prompts],
             [derive_seed(settings.seed, "grpo", calls, group) for group in groups],
-            [index % count for index in range(len(keys))],
+            [index % count for index in range(len(prompts))],
             reward,
             settings.max_turns,
         )
@@ -258,17 +250,13 @@ def make_trainer(
                 disable_tqdm=True,
                 seed=settings.seed,
             ),
-            train_dataset=Table.from_list([{"prompt": json.loads(key)} for key in rows]),
+            train_dataset=Table.from_list(rows),
             processing_class=tokenizer,
             peft_config=peft_config,
             callbacks=list(callbacks),
         )
     trainer.remove_callback(PrinterCallback)
     return trainer
-
-
-def _key(messages: Sequence[Message]) -> str:
-    return json.dumps([dict(message) for message in messages], sort_keys=True, ensure_ascii=False)
 
 
 def train_grpo(

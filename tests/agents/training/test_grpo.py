@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from agents.persuaders.prompted import PromptedPersuader
-from agents.persuaders.prompts import spoken_messages
 from agents.training.config import GRPOSettings
 from agents.training.grpo import build_trajectory, make_trainer, rollout_group
 from persuade_env.errors import UserModelError
@@ -108,7 +107,7 @@ def test_a_failed_dialogue_is_unscorable(tokenizer):
 
 @pytest.mark.parametrize("user_model", [LikesTea(), FailsInOneScenario()])
 def test_it_trains_for_real_steps(tokenizer, tmp_path, user_model):
-    model = tiny_model()
+    model, played = tiny_model(), []
     before = {name: value.clone() for name, value in model.named_parameters()}
     trainer = make_trainer(
         model,
@@ -118,9 +117,11 @@ def test_it_trains_for_real_steps(tokenizer, tmp_path, user_model):
         tmp_path,
         replace(SETTINGS),
         make_persuader=make_persuader,
-        render=spoken_messages,
+        on_episodes=played.extend,
     )
     trainer.train()
+    # Scenarios with the same first prompt, as they differ in their ids alone, stay apart.
+    assert len({episode.scenario.id for episode in played}) > 1
     log = [entry for entry in trainer.state.log_history if "reward" in entry]
     assert len(log) == SETTINGS.steps
     assert all(-0.2 <= entry["reward"] <= 0.2 for entry in log)
