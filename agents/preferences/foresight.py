@@ -1,8 +1,9 @@
 """What a persuader can foresee: ridge regression from its own hidden states to the user's reaction.
 
 A persuader never sees the persona. How well its last hidden state at the end of a candidate turn
-predicts the attitude after it, among the candidates of one context, bounds what any training on
-that user can gain. The same regression chooses among candidates (`agents.persuaders.rerank`).
+predicts the attitude after it, among the candidates of one context, shows how much a persuader can
+know at least: a linear map of few contexts finds a part of it. The same regression chooses among
+candidates (`agents.persuaders.rerank`).
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ class DPOSettings:
     epochs: int = 2
     max_steps: int = -1
     """Optimizer steps; -1 for `epochs` passes over the pairs."""
-    max_tokens: int = 1024
+    max_tokens: int = 1536
     warmup_share: float = 0.1
     """Share of the steps in which the learning rate rises; it is above 0 at the first."""
     held_out_share: float = 0.1

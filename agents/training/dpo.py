@@ -6,6 +6,7 @@ preferences (stage 2 of PersuGPT; Jin et al., ACL 2024).
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ from persuade_env.llm.training.logprobs import read_prompt_once, score_labels_on
 from persuade_env.llm.training.lora import lora_config
 from persuade_env.llm.training.schedule import WarmCosineSchedule
 from persuade_env.seeding import derive_seed, generator
+
+_log = logging.getLogger(__name__)
 
 
 def train_dpo(
@@ -49,7 +52,7 @@ def train_dpo(
         turn, an estimate).
 
     Raises:
-        PersuadeError: if there are no pairs.
+        PersuadeError: if there are no pairs, or all are longer than `max_tokens`.
     """
     import torch
     from datasets import Dataset
@@ -67,9 +70,21 @@ def train_dpo(
         raise PersuadeError(
             "there are no preference pairs to train on; simulate more contexts or lower the margin"
         )
+    whole = [pair for pair in pairs if _length(pair) <= settings.max_tokens]
+    if not whole:
+        raise PersuadeError(
+            f"all {len(pairs)} pairs have more than {settings.max_tokens} tokens: raise max_tokens"
+        )
+    if len(whole) < len(pairs):
+        _log.warning(
+            "%d of %d pairs have more than %d tokens and are left out",
+            len(pairs) - len(whole),
+            len(pairs),
+            settings.max_tokens,
+        )
     checkpoint = read_checkpoint(sft_folder, "persuader")
     sft_adapters = adapter_paths(sft_folder, checkpoint)
-    trained, held_out = hold_out(pairs, settings.held_out_share, settings.seed)
+    trained, held_out = hold_out(whole, settings.held_out_share, settings.seed)
     steps = settings.max_steps
     if steps < 0:
         steps = settings.epochs * math.ceil(len(trained) / settings.batch_size)
@@ -114,6 +129,11 @@ def train_dpo(
     cast(Any, trainer.model).save_pretrained(adapter)
     save_checkpoint(folder, "persuader", [*sft_adapters, adapter], base=checkpoint.base)
     return _with_held_out(trainer.state.log_history, settings.beta)
+
+
+def _length(pair: Preference) -> int:
+    """Tokens of the prompt and the longer turn; trainers would cut the turn's end off."""
+    return len(pair.prompt_ids) + max(len(pair.chosen_ids), len(pair.rejected_ids))
 
 
 def hold_out(

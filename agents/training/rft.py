@@ -52,13 +52,17 @@ def train_rft(
         The training log; see `persuade_env.llm.training.lora.train_lora`.
 
     Raises:
-        PersuadeError: if there are no turns.
+        PersuadeError: if there are no turns, or all end after `lora.max_tokens`.
     """
     settings = settings or RFTSettings()
     if not turns:
         raise PersuadeError(
             "there is no turn to train on; sample more contexts or candidates, or lower min_lead"
         )
+    limit = settings.lora.max_tokens
+    turns = [turn for turn in turns if len(turn.prompt_ids) + len(turn.token_ids) <= limit]
+    if not turns:
+        raise PersuadeError(f"all turns end after {limit} tokens: raise lora.max_tokens")
     checkpoint = read_checkpoint(sft_folder, "persuader")
     sft_adapters = adapter_paths(sft_folder, checkpoint)
     adapter = folder / f"adapter-{len(sft_adapters)}"

@@ -45,7 +45,7 @@ class AttitudePredictor(BaseModel):
     """(n_classes, n_ending_features); the softmax of the scores gives the probabilities."""
     ending_intercepts: tuple[float, ...]
     fit: dict[str, float] = {}
-    """Goodness of fit by cross-validation over scenarios."""
+    """Goodness of fit on scenarios that were not fitted to."""
 
     @property
     def draft_test(self) -> LinearTest | None:

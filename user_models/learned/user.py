@@ -13,6 +13,7 @@ distributed as people's words are, as far as those odds are right.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -120,13 +121,19 @@ class LearnedUser:
     def attitudes(self, dialogues: Sequence[Dialogue]) -> list[float]:
         """The attitude after the last persuader turn of each dialogue; no words are written.
 
-        Raises:
-            UserModelError: if there is no attitude model, or a scenario has no persona with
-                concerns.
+        NaN where there is no attitude model for it: where no persona with concerns is known.
         """
+        attitudes = [math.nan] * len(dialogues)
         if self.attitude_model is None or self.encoder is None:
-            raise UserModelError("this user has no attitude model: its attitude is in its reply")
-        return self.attitude_model.attitudes(dialogues, self._embed, self.encoder)
+            return attitudes
+        known = [index for index, one in enumerate(dialogues) if has_concerns(one)]
+        if known:
+            predicted = self.attitude_model.attitudes(
+                [dialogues[index] for index in known], self._embed, self.encoder
+            )
+            for index, attitude in zip(known, predicted, strict=True):
+                attitudes[index] = attitude
+        return attitudes
 
     def _resampled(
         self,

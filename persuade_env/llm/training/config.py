@@ -21,8 +21,8 @@ class LoraSettings:
     """Examples in memory at a time; their gradients add up to a batch."""
     max_steps: int = -1
     """Optimizer steps; -1 for one pass over the examples."""
-    max_tokens: int = 1024
+    max_tokens: int = 1536
     """Longer examples are cut at the end."""
     warmup_share: float = 0.1
-    """Share of the steps in which the learning rate rises from 0."""
+    """Share of the steps in which the learning rate rises, from above 0."""
     seed: int = 0

@@ -68,3 +68,14 @@ def test_whole_scenarios_are_held_out():
 def test_without_pairs_it_says_what_to_do(tmp_path):
     with pytest.raises(PersuadeError, match="lower the margin"):
         train_dpo([], tmp_path, tmp_path)
+
+
+def test_a_pair_that_would_be_cut_is_left_out(tmp_path, one_thread, caplog):
+    """A cut turn has no end, or no token at all to learn from."""
+    sft = tiny_checkpoint(tmp_path)
+    long = Preference("long", PROMPT, CHOSEN * 9, REJECTED, 0.5, "leisure-0")
+    settings = DPOSettings(rank=4, batch_size=6, max_steps=1, max_tokens=8)
+    train_dpo([long, *pairs()], sft, tmp_path / "dpo", settings=settings)
+    assert "1 of 21 pairs have more than 8 tokens" in caplog.text
+    with pytest.raises(PersuadeError, match="raise max_tokens"):
+        train_dpo([long], sft, tmp_path / "none", settings=settings)

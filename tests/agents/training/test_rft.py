@@ -38,3 +38,12 @@ def test_the_best_turn_becomes_likelier_on_top_of_sft(tmp_path, one_thread):
 def test_without_turns_it_says_what_to_do(tmp_path):
     with pytest.raises(PersuadeError, match="lower min_lead"):
         train_rft([], tmp_path, tmp_path)
+
+
+def test_a_turn_that_would_be_cut_is_left_out(tmp_path, one_thread):
+    sft = tiny_checkpoint(tmp_path)
+    long = BestTurn("long", "leisure-0", PROMPT, BEST * 9, 0.5)
+    settings = RFTSettings(lora=LoraSettings(rank=4, batch_size=1, max_tokens=8))
+    assert len(train_rft([long, *turns()], sft, tmp_path / "rft", settings=settings)) == 8
+    with pytest.raises(PersuadeError, match="raise lora"):
+        train_rft([long], sft, tmp_path / "none", settings=settings)

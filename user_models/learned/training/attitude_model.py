@@ -151,7 +151,16 @@ def check_records(records: Sequence[ScenarioRecord]) -> None:
         UserModelError: if fewer than two scenarios have a persona with concerns and a dialogue
             with attitudes.
     """
-    usable = [
+    if len(usable_records(records)) < 2:
+        raise UserModelError(
+            "an attitude model is learned from at least two scenarios that have a persona with "
+            "concerns and dialogues with attitudes"
+        )
+
+
+def usable_records(records: Sequence[ScenarioRecord]) -> list[ScenarioRecord]:
+    """Those with a persona with concerns and a dialogue with attitudes."""
+    return [
         record
         for record in records
         if any(
@@ -160,11 +169,6 @@ def check_records(records: Sequence[ScenarioRecord]) -> None:
             for recorded in record.dialogues
         )
     ]
-    if len(usable) < 2:
-        raise UserModelError(
-            "an attitude model is learned from at least two scenarios that have a persona with "
-            "concerns and dialogues with attitudes"
-        )
 
 
 def persuader_responses(records: Sequence[ScenarioRecord]) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,12 @@ from persuade_env.llm.builtin_model import EMBEDDED
 from persuade_env.llm.loading import load_merged, load_model, load_tokenizer
 from persuade_env.llm.precision import training_dtype
 from persuade_env.llm.training.lora import lora_config
+from persuade_env.llm.training.schedule import warm_cosine
 from persuade_env.seeding import derive_seed, generator
 from user_models.learned.attitude_regressor import ADAPTER, AttitudeRegressor
 from user_models.learned.encoder import TurnEncoder
 from user_models.learned.features import has_concerns
-from user_models.learned.training.attitude_model import check_records
+from user_models.learned.training.attitude_model import check_records, usable_records
 from user_models.learned.training.config import AttitudeRegressorSettings
 from user_models.learned.training.decision_model import fit_decision_model
 from user_models.learned.training.examples import TrainingExample, until
@@ -115,6 +117,7 @@ def fit_attitude_regressor(
     import torch
 
     check_records(records)
+    records = usable_records(records)
     settings = settings or AttitudeRegressorSettings()
     tokenizer = load_tokenizer(base)
     held_out, train = _split(records, settings.held_out_share, seed)
@@ -122,17 +125,14 @@ def fit_attitude_regressor(
         torch.manual_seed(derive_seed(seed, "adapter") % 2**32)
         model = load_model(base, dtype=training_dtype())
         layers = model.config.get_text_config().num_hidden_layers
-        regression = StepRegression(
-            model, max(1, round(settings.depth * layers)), settings.lora.rank
-        )
+        # Below all of them: transformers gives the states after the last layer normalized.
+        depth = max(1, min(round(settings.depth * layers), layers - 1))
+        regression = StepRegression(model, depth, settings.lora.rank)
         _train(regression, train, tokenizer, settings, seed, progress)
     adapter = folder / ADAPTER
     regression.adapted.save_pretrained(adapter)
     weights, intercept = regression.linear()
     encoder = TurnEncoder(load_merged(base, [adapter]), tokenizer, depth=regression.depth)
-    if _endings(held_out) < _endings(records):
-        # Too few to show every ending: better measured on what was learned than not at all.
-        held_out = list(records)
     return _calibrated(regression.depth, weights, intercept, held_out, encoder)
 
 
@@ -150,10 +150,16 @@ def _endings(records: Sequence[ScenarioRecord]) -> set[str]:
 def _split(
     records: Sequence[ScenarioRecord], share: float, seed: int
 ) -> tuple[list[ScenarioRecord], list[ScenarioRecord]]:
-    """Held-out scenarios, at least one, and the others, at least one."""
-    order = generator(derive_seed(seed, "held out")).permutation(len(records))
-    count = min(max(1, round(share * len(records))), len(records) - 1)
-    chosen = {int(index) for index in order[:count]}
+    """Held-out scenarios and the others, at least one of each.
+
+    More than the share are held out, at most half, until every decision of `records` occurs.
+    """
+    order = generator(derive_seed(seed, "held out")).permutation(len(records)).tolist()
+    count, most = max(1, round(share * len(records))), max(1, len(records) // 2)
+    decisions = _endings(records)
+    while count < most and _endings([records[index] for index in order[:count]]) < decisions:
+        count += 1
+    chosen = set(order[: min(count, most)])
     held_out = [record for index, record in enumerate(records) if index in chosen]
     return held_out, [record for index, record in enumerate(records) if index not in chosen]
 
@@ -167,7 +173,6 @@ def _train(
     progress: Progress,
 ) -> None:
     import torch
-    from transformers import get_cosine_schedule_with_warmup
 
     places = [(record, recorded) for record in records for recorded in record.dialogues]
     turns = [
@@ -185,8 +190,9 @@ def _train(
         steps = min(steps, lora.max_steps)
     parameters = regression.parameters()
     optimizer = torch.optim.AdamW(parameters, lr=lora.learning_rate, weight_decay=0.0)
-    schedule = get_cosine_schedule_with_warmup(
-        optimizer, max(1, round(lora.warmup_share * steps)), steps + 1
+    warmup = max(1, round(lora.warmup_share * steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, partial(warm_cosine, steps=steps, warmup=warmup)
     )
     done = 0
     for epoch in range(settings.epochs):
@@ -252,6 +258,7 @@ def _calibrated(
             "ending_weights": tuple(tuple(float(w) for w in row) for row in coefficients),
             "ending_intercepts": tuple(float(value) for value in intercepts),
             "fit": {
+                "held_out_scenarios": float(len({example.scenario for example in examples})),
                 "turns": float(len(examples)),
                 "step_correlation": correlation,
                 "step_mean_absolute_error": float(np.abs(steps - recorded).mean()),

@@ -36,7 +36,7 @@ class AttitudeRegressorSettings:
     """
 
     depth: float = 2 / 3
-    """Share of the model's layers that are used."""
+    """Share of the model's layers that are used; at least one is left out."""
     epochs: int = 2
     """Passes over the dialogues; each draws other negative examples."""
     negative_share: float = 0.5

@@ -178,7 +178,13 @@ def negative_turn(
     foreign: Sequence[PersuaderTurn],
     rng: np.random.Generator,
 ) -> PersuaderTurn:
-    """A turn that gives no reason, in place of the last of these turns."""
+    """A turn that gives no reason, in place of the last of these turns.
+
+    Args:
+        turns: of a dialogue that ends with a persuader's.
+        foreign: persuader turns of other scenarios; small talk in their place if there are none.
+        rng: of all draws.
+    """
     persuader_turns = [turn for turn in turns if isinstance(turn, PersuaderTurn)]
     earlier, last = persuader_turns[:-1], persuader_turns[-1]
     kind = rng.random()
@@ -190,4 +196,5 @@ def negative_turn(
         return earlier[int(rng.integers(len(earlier)))]
     if kind < _P_EMPTY + _P_SMALL_TALK + _P_REPETITION + _P_SHUFFLED:
         return PersuaderTurn(response=" ".join(rng.permutation(last.response.split())))
-    return foreign[int(rng.integers(len(foreign)))]
+    turns_to_take = foreign or [PersuaderTurn(response=text) for text in _SMALL_TALK]
+    return turns_to_take[int(rng.integers(len(turns_to_take)))]

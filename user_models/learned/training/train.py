@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -138,9 +139,8 @@ def train_user_model(
     shutil.rmtree(folder / ATTITUDE_ADAPTER, ignore_errors=True)
     examples = user_examples(records, tokenizer, settings, seed)
     adapter = folder / "adapter-0"
-    log = train_lora(
-        examples, adapter, tokenizer, base=base, settings=settings.lora, callbacks=callbacks
-    )
+    lora = replace(settings.lora, seed=derive_seed(seed, "chat model") % 2**32)
+    log = train_lora(examples, adapter, tokenizer, base=base, settings=lora, callbacks=callbacks)
     scale_adapter(adapter, settings.adapter_scale)
     if settings.attitude_regressor is not None:
         regressor = fit_attitude_regressor(

@@ -2,7 +2,13 @@
 
 import numpy as np
 
-from persuade_env.dialogue import PersuadeeTurn, PersuaderTurn, RecordedDialogue, ScenarioRecord
+from persuade_env.dialogue import (
+    Decision,
+    PersuadeeTurn,
+    PersuaderTurn,
+    RecordedDialogue,
+    ScenarioRecord,
+)
 from persuade_env.llm.loading import load_merged, load_tokenizer
 from persuade_env.llm.training.config import LoraSettings
 from tests.helpers import scenario
@@ -38,7 +44,6 @@ def test_what_moves_people_is_learned(tiny, tmp_path):
     rng = np.random.default_rng(0)
     records = [record_of(i, *rng.choice([-0.5, 0.5], size=4)) for i in range(16)]
     settings = AttitudeRegressorSettings(
-        depth=1.0,
         epochs=12,
         held_out_share=0.25,
         lora=LoraSettings(learning_rate=1e-2, rank=8, batch_size=2),
@@ -71,3 +76,35 @@ def test_the_same_seed_gives_the_same_regressor(tiny, tmp_path):
     )
     assert first == second
     assert first.weights != other.weights
+
+
+def test_two_scenarios_are_enough(tiny, tmp_path):
+    """One is held out, and no turn of another is left as a negative example."""
+    records = [record_of(0, 0.5, -0.5), record_of(1, 0.5)]
+    settings = AttitudeRegressorSettings(
+        negative_share=1.0, epochs=3, lora=LoraSettings(batch_size=1)
+    )
+    regressor = fit_attitude_regressor(records, tmp_path, 1, base=tiny, settings=settings)
+    assert regressor.fit["held_out_scenarios"] == 1
+
+
+def test_more_is_held_out_until_every_decision_occurs(tiny, tmp_path):
+    """As decisions are fitted there, a user could never decide otherwise."""
+    records = [record_of(index, 0.5, -0.5) for index in range(8)]
+    last = records[5].dialogues[0]
+    ending = last.turns[-1].model_copy(update={"decision": Decision.REFUSE})
+    refusing = last.model_copy(update={"turns": (*last.turns[:-1], ending)})
+    records[5] = records[5].model_copy(update={"dialogues": (refusing,)})
+    settings = AttitudeRegressorSettings(
+        held_out_share=0.1, epochs=1, lora=LoraSettings(batch_size=1, max_steps=1)
+    )
+    held_out = {
+        seed: fit_attitude_regressor(
+            records, tmp_path / str(seed), seed, base=tiny, settings=settings
+        )
+        for seed in range(4)
+    }
+    for regressor in held_out.values():
+        scenarios = regressor.fit["held_out_scenarios"]
+        assert 1 <= scenarios <= 4
+        assert scenarios == 4 or "refuse" in regressor.ending_classes
