@@ -7,6 +7,7 @@ step, the step, stubbornness and the turn's number.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -32,7 +33,7 @@ ENDING_FEATURES = ("attitude", "step", "stubbornness", "turn")
 """Inputs of the decision: the attitude after the step, the step, and the turn's number from 1."""
 
 
-class AttitudePredictor(BaseModel):
+class AttitudePredictor(BaseModel, ABC):
     """Predicts a user's attitude and decision after each persuader turn."""
 
     model_config = ConfigDict(
@@ -52,6 +53,7 @@ class AttitudePredictor(BaseModel):
         """Tells people's words from the chat model's, to choose among drafts; None without one."""
         return None
 
+    @abstractmethod
     def steps(
         self, dialogues: Sequence[Dialogue], words: TextEncoder, encoder: TurnEncoder
     ) -> np.ndarray:
@@ -67,7 +69,6 @@ class AttitudePredictor(BaseModel):
         Raises:
             UserModelError: if a scenario has no persona with concerns; see `has_concerns`.
         """
-        raise NotImplementedError
 
     def attitudes(
         self, dialogues: Sequence[Dialogue], words: TextEncoder, encoder: TurnEncoder

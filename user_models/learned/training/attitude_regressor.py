@@ -133,7 +133,7 @@ def fit_attitude_regressor(
     regression.adapted.save_pretrained(adapter)
     weights, intercept = regression.linear()
     encoder = TurnEncoder(load_merged(base, [adapter]), tokenizer, depth=regression.depth)
-    return _calibrated(regression.depth, weights, intercept, held_out, encoder)
+    return calibrate(regression.depth, weights, intercept, held_out, encoder)
 
 
 def _endings(records: Sequence[ScenarioRecord]) -> set[str]:
@@ -217,7 +217,7 @@ def _train(
             done += 1
 
 
-def _calibrated(
+def calibrate(
     depth: int,
     weights: tuple[float, ...],
     intercept: float,

@@ -23,8 +23,6 @@ from user_models.learned.training.examples import negative_turn, until
 
 _NEGATIVE_WEIGHT = 0.5
 """Of a negative example's squared error; a recorded step's counts 1."""
-_MAX_TOKENS = 2048
-"""A dialogue that is longer is left out, as is a negative example for which no room is left."""
 
 
 @dataclass(frozen=True)
@@ -58,19 +56,22 @@ def training_row(
 ) -> Row | None:
     """The row of a recorded dialogue; None where nothing can be learned from it.
 
+    A dialogue of more than `lora.max_tokens` is left out, as is a negative example for which no
+    room is left.
+
     Args:
         record: its scenario.
         recorded: the dialogue.
         foreign: persuader turns of other scenarios.
         tokenizer: of the model.
         rng: draws the negative examples.
-        settings: their share and step.
+        settings: their share and step, and the longest row.
     """
     whole = record.dialogue(recorded)
     if not has_concerns(whole):
         return None
     ids = encode_chat(tokenizer, encoder_messages(whole), reply_follows=False)
-    if len(ids) > _MAX_TOKENS:
+    if len(ids) > settings.lora.max_tokens:
         return None
     length = len(ids)
     positions, segments = list(range(length)), [(0, length, 0)]
@@ -88,9 +89,10 @@ def training_row(
         replaced = until(whole, index, negative_turn(whole.turns[:index], foreign, rng))
         negative = encode_chat(tokenizer, encoder_messages(replaced))
         shared = _shared(ids, negative)
-        if len(ids) + len(negative) - shared > _MAX_TOKENS or shared == len(negative):
+        longer = len(ids) + len(negative) - shared
+        if longer > settings.lora.max_tokens or shared == len(negative):
             continue
-        segments.append((len(ids), len(ids) + len(negative) - shared, shared))
+        segments.append((len(ids), longer, shared))
         ids += negative[shared:]
         positions += range(shared, len(negative))
         read.append(len(ids) - 1)

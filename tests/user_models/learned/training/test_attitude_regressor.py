@@ -1,6 +1,7 @@
 """A packed row is read as its dialogues would be one by one, and what moves people is learned."""
 
 import numpy as np
+import pytest
 
 from persuade_env.dialogue import (
     Decision,
@@ -15,6 +16,7 @@ from tests.helpers import scenario
 from user_models.learned.attitude_regressor import ADAPTER
 from user_models.learned.encoder import TurnEncoder
 from user_models.learned.training.attitude_regressor import (
+    calibrate,
     fit_attitude_regressor,
 )
 from user_models.learned.training.config import AttitudeRegressorSettings
@@ -108,3 +110,18 @@ def test_more_is_held_out_until_every_decision_occurs(tiny, tmp_path):
         scenarios = regressor.fit["held_out_scenarios"]
         assert 1 <= scenarios <= 4
         assert scenarios == 4 or "refuse" in regressor.ending_classes
+
+
+def test_steps_are_stretched_to_the_recorded_mean_and_spread():
+    """Predictions that are half as wide and too high by 0.3 become the recorded steps."""
+    records = [record_of(index, 0.5, -0.5, 1.0) for index in range(3)]
+    recorded = np.array([0.5, -0.5, 1.0] * 3)
+
+    def encoder(dialogues):
+        assert len(dialogues) == len(recorded)
+        return (recorded / 2 + 0.3)[:, None]
+
+    regressor = calibrate(2, (1.0,), 0.0, records, encoder)
+    np.testing.assert_allclose(regressor.step(encoder(range(9))), recorded)
+    assert regressor.fit["stretch"] == pytest.approx(2.0)
+    assert regressor.fit["step_correlation"] == pytest.approx(1.0)
